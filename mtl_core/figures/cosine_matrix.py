@@ -1,0 +1,76 @@
+"""Who pulls against whom, now: the cosines of all pairs of tasks, with each task against itself on the diagonal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
+from mtl_core.figures._parts import empty, finish, labels, wire, with_labels
+from mtl_core.palette import TYPE, tones
+
+
+@FIGURES.register
+class CosineMatrix(Figure):
+    """A table of cosines over the last measured steps of the window."""
+
+    title = "Gradient conflict now"
+    how_to_read = (
+        "Each cell compares two tasks' gradients across two halves of a batch, averaged over the last 20 measurements: blue "
+        "pulls together, orange apart; the outlined diagonal is a task against itself and shows how much is noise."
+    )
+    when_to_worry = "A cell is clearly orange while both of its diagonal cells are clearly blue: that conflict is real."
+    source = "matrix"
+    zooms = False
+
+    @classmethod
+    def applies(cls, spec: Spec) -> bool:
+        return shares_anything(spec)
+
+    @classmethod
+    def tidy(cls, frame: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+        """[task, other, cross, cosine, denoised, similarity, below, n], see ``frames.matrix_frame``."""
+        return frame[frame["cross"].notna()].reset_index(drop=True)
+
+    @classmethod
+    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
+        if tidy.empty:
+            sentence = "The table appears with the first measurement of gradients."
+            return empty(sentence, "Task", view, x_title="Task", zooms=False)
+        tone, order = tones(view.theme), list(labels(spec).values())
+        fields = ["task", "other", "cross", "cosine", "denoised", "similarity", "below", "n"]
+        rows = with_labels(tidy, spec, "task", "other")
+        data = wire(rows, view, fields)
+        axis = alt.Axis(labelAngle=0, labelLimit=110, labelColor=tone.ink, domain=False, ticks=False)
+        x = alt.X("other:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
+        y = alt.Y("task:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
+        base = alt.Chart(data, name="curves").encode(x=x, y=y)
+        scale = alt.Scale(domain=[-1, 1], range=list(tone.diverging), interpolate="lab", clamp=True)
+        legend = alt.Legend(title="Cosine: −1 apart, +1 together", gradientLength=180, gradientThickness=10, tickCount=5)
+        cells = base.mark_rect(cornerRadius=5).encode(
+            color=alt.Color("cross:Q", scale=scale, legend=legend), tooltip=_tooltips()
+        )
+        same = "datum.task == datum.other"
+        rim = base.transform_filter(same).mark_rect(cornerRadius=5, filled=False, stroke=tone.floor, strokeWidth=2)
+        strong = "abs(datum.cross) > 0.62"
+        on_strong = "#ffffff" if view.theme == "light" else tone.page
+        text = base.mark_text(fontSize=TYPE.title, fontWeight=600).encode(
+            text=alt.Text("cross:Q", format="+.2f"),
+            color=alt.condition(strong, alt.value(on_strong), alt.value(tone.ink)),
+        )
+        return finish(alt.layer(cells, rim, text), view, zooms=False)
+
+
+def _tooltips() -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("task:N", title="Task"),
+        alt.Tooltip("other:N", title="with"),
+        alt.Tooltip("cross:Q", title="Across halves", format="+.3f"),
+        alt.Tooltip("cosine:Q", title="Whole batch", format="+.3f"),
+        alt.Tooltip("denoised:Q", title="Without batch noise (estimate)", format="+.2f"),
+        alt.Tooltip("below:Q", title="Measurements below zero", format=".0%"),
+        alt.Tooltip("similarity:Q", title="Similarity of lengths", format=".2f"),
+        alt.Tooltip("n:Q", title="Measurements"),
+    ]

@@ -1,0 +1,40 @@
+"""Who pays: which task loses by the step that is good for the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
+from mtl_core.figures._lines import task_lines
+from mtl_core.figures._parts import empty
+
+
+@FIGURES.register
+class WhoPays(Figure):
+    """First-order change of each task's loss, through the shared layers, under the step that was really taken."""
+
+    title = "Who pays"
+    how_to_read = (
+        "Below zero the step makes the task's loss smaller, above zero the task pays for the others; in percent of its own loss "
+        "at that step, to first order, through the shared layers."
+    )
+    when_to_worry = "A task stays above zero: every step that helps the others costs it."
+    source = "changes"
+
+    @classmethod
+    def applies(cls, spec: Spec) -> bool:
+        return shares_anything(spec, at_least=1)
+
+    @classmethod
+    def tidy(cls, frame: pd.DataFrame, spec: Spec) -> pd.DataFrame:
+        """[step, epoch, time, task, change, percent, value]; value is the smoothed percent."""
+        return frame[frame["percent"].notna()].rename(columns={"smooth": "value"}).reset_index(drop=True)
+
+    @classmethod
+    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
+        title = "Change of its loss by the step (%)"
+        if tidy.empty:
+            return empty("Gains and costs appear with the first measurement of gradients.", title, view)
+        return task_lines(tidy, spec, view, title, rule=0.0)

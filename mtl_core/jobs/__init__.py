@@ -1,0 +1,35 @@
+"""Background runs: a queue in the store, one supervisor per store, one process per run. Nothing here loads torch.
+
+Pages and the command line use what is named in ``__all__``; how it works is told in ``desk`` (one supervisor), ``supervisor``
+(queue, devices, dead workers), ``worker`` (the standby process) and ``work`` (one run from claim to end).
+"""
+
+from __future__ import annotations
+
+from mtl_core.jobs.checkup import checkpoint_step
+from mtl_core.jobs.control import delete, pause, resume, retry, save, stop, submit
+from mtl_core.jobs.devices import DeviceLoad, device_load
+from mtl_core.jobs.here import run_here
+from mtl_core.jobs.modes import Mode, NotAllowed, mode, quota
+from mtl_core.jobs.office import ensure_supervisor, has_supervisor, reconcile
+
+__all__ = [
+    "DeviceLoad",
+    "Mode",
+    "NotAllowed",
+    "checkpoint_step",
+    "delete",
+    "device_load",
+    "ensure_supervisor",
+    "has_supervisor",
+    "mode",
+    "pause",
+    "quota",
+    "reconcile",
+    "resume",
+    "retry",
+    "run_here",
+    "save",
+    "stop",
+    "submit",
+]

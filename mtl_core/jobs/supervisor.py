@@ -1,0 +1,224 @@
+"""The supervisor of a store: hands queued runs to workers, oldest first, and says how a worker died. It never loads torch.
+
+There is one per store (see ``desk``). It outlives the browser and the server, and ends by itself after some idle minutes.
+A worker outlives it: a new supervisor finds the runs that still train and watches them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import select
+import signal
+import sys
+import time
+from collections import Counter
+from types import FrameType
+
+from mtl_core.jobs import checkup, endings
+from mtl_core.jobs.desk import Desk
+from mtl_core.jobs.devices import Device, devices, place
+from mtl_core.jobs.identity import identify
+from mtl_core.jobs.launch import fingerprint
+from mtl_core.jobs.modes import UNENDED, whole_number
+from mtl_core.jobs.office import ensure_supervisor
+from mtl_core.jobs.staff import Worker
+from mtl_core.store import Run, Store
+
+LOOK_S = 1.0  # between two looks at the queue when nobody rings
+REST_S = 3.0  # after a run began: let it have the processor before the next standby loads
+OBEDIENCE_S = 30.0  # a worker that was asked to stop and is silent for so long is killed
+PATIENCE = 3  # standby workers that may fail to start in a row before the queued runs are told
+
+
+class Supervisor:
+    """One store's queue and its workers.
+
+    Args:
+        lock: the open file that holds the desk's lock.
+    """
+
+    def __init__(self, store: Store, desk: Desk, lock: int, *, idle_minutes: int) -> None:
+        self.store = store
+        self.desk = desk
+        self.lock = lock
+        self.idle_s = 60.0 * idle_minutes
+        self.standby: Worker | None = None
+        self.workers: list[Worker] = []
+        self.code = fingerprint()
+        self.is_leaving = False
+        self._is_idle = False
+        self._failures = 0
+        self._next_try = 0.0
+        self._handed_at = -REST_S
+        self._busy_at = time.monotonic()
+        self._known = devices()
+
+    def serve(self) -> None:
+        """Work until there has been nothing to do for a while, the store is gone, or somebody says so."""
+        ear, bell = self.desk.hear()
+        signal.set_wakeup_fd(bell, warn_on_full_buffer=False)  # a child's end rings too
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._leave)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        self.desk.sign(self.lock, identity=identify())
+        say("began")
+        while not self.is_leaving and self._is_ours() and not self._is_done():
+            self.look()
+            self._wait(ear)
+        if self.standby is not None:
+            self.standby.dismiss()
+        say("ended")
+
+    def _wait(self, ear: int) -> None:
+        """Until somebody rings, a child ends, the standby worker is ready, or a second is over."""
+        warming = [self.standby.line.fileno()] if self.standby is not None and not self.standby.is_ready else []
+        ready, _, _ = select.select([ear, *warming], [], [], LOOK_S)
+        if ear in ready:
+            os.read(ear, 65_536)
+
+    def look(self) -> None:
+        """One look at everything: who ended, what waits, who could take it."""
+        self._collect()
+        live = self.store.runs(states=UNENDED, limit=100_000)
+        self._is_idle = not live and not self.workers
+        if not self._is_idle:
+            self._busy_at = time.monotonic()
+        for run in live:
+            if run.state != "queued":
+                self._check(run)
+        self._keep_standby(live)
+        self._assign(live)
+
+    # -- workers ----------------------------------------------------------------------------------------------------
+
+    def _collect(self) -> None:
+        """Say of each run whose worker has ended without ending it how that came about."""
+        for worker in [worker for worker in self.workers if worker.has_ended()]:
+            self.workers.remove(worker)
+            with contextlib.suppress(LookupError):
+                run = self.store.run(worker.run_id)
+                if run.worker == worker.identity:
+                    checkup.bury(self.store, run, endings.of_process(worker.code))
+        if self.standby is not None and self.standby.has_ended():
+            self._failures += 1
+            self._next_try = time.monotonic() + min(60.0, 2.0**self._failures)
+            say(f"a standby worker ended with status {self.standby.code}: see {self.desk.worker_log_path.name}")
+            self.standby = None
+
+    def _check(self, run: Run) -> None:
+        """A run whose worker is not our child (it was another supervisor's, or is on a command line), or does not obey."""
+        own = next((worker for worker in self.workers if worker.identity == run.worker), None)
+        if own is None:
+            if checkup.has_died(run):
+                checkup.bury(self.store, run, "its worker was gone without a word")
+        elif run.command == "stop" and checkup.silence(run) > OBEDIENCE_S:
+            say(f"killing the worker of {run.id}: it was asked to stop and has not answered for {OBEDIENCE_S:.0f} s")
+            own.kill()
+
+    def _keep_standby(self, live: list[Run]) -> None:
+        """Have one worker that has loaded everything and waits, with the code as it is on disk now."""
+        if self.standby is not None and self.standby.is_ready and self.standby.code_mark != fingerprint():
+            self.standby.dismiss()
+            self.standby = None
+        now = time.monotonic()
+        is_training = any(run.state == "running" for run in live)
+        is_resting = is_training and now < self._handed_at + REST_S
+        if self.standby is None and now >= self._next_try and not is_resting:
+            self.standby = Worker.start(self.store, self.desk.worker_log_path, is_polite=is_training)
+        if self.standby is not None and self.standby.hears_ready():
+            self._failures = 0
+        if self._failures >= PATIENCE:
+            for run in live:
+                if run.state == "queued":
+                    self._give_up(run)
+
+    def _give_up(self, run: Run) -> None:
+        with contextlib.suppress(LookupError, ValueError):
+            said = checkup.last_line(self.desk.worker_log_path)
+            log = self.desk.worker_log_path.read_text(errors="replace")[-20_000:]
+            self.store.change(run.id, "failed", f"no worker could start: {said}", error=log)
+
+    # -- the queue --------------------------------------------------------------------------------------------------
+
+    def _assign(self, live: list[Run]) -> None:
+        """Give the oldest queued run that has a free device to the standby worker."""
+        if self.standby is None or not self.standby.is_ready:
+            return
+        taken = Counter(run.device for run in live if run.state == "running")
+        for run in sorted(live, key=lambda run: run.queued):
+            if run.state != "queued":
+                continue
+            wanted = str(run.config.get("training", {}).get("device", "auto"))
+            key = place(wanted, taken, self._known)
+            if key is not None and self._hand_over(run, key):
+                return
+
+    def _hand_over(self, run: Run, key: str) -> bool:
+        assert self.standby is not None
+        worker = self.standby
+        with self.desk.turn("claim"):
+            claimed = self.store.claim(worker.identity, key, run.id)
+        if claimed is None:  # stopped or deleted meanwhile
+            return False
+        self.standby = None
+        worker.take(run.id, next((device for device in self._known if device.key == key), Device(key, "", "gpu")))
+        self.workers.append(worker)
+        self._handed_at = time.monotonic()
+        say(f"{run.id} trains on {key} in process {worker.pid}")
+        return True
+
+    # -- ending -----------------------------------------------------------------------------------------------------
+
+    def _is_ours(self) -> bool:
+        """Whether the lock is still the one on disk: a deleted store needs no supervisor."""
+        try:
+            return os.stat(self.desk.lock_path).st_ino == os.fstat(self.lock).st_ino
+        except FileNotFoundError:
+            return False
+
+    def _is_done(self) -> bool:
+        """Nothing to do for long, or the program was updated and no child of ours trains."""
+        if time.monotonic() - self._busy_at > self.idle_s:
+            return True
+        return self._is_idle and fingerprint() != self.code
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        self.is_leaving = True
+
+
+def serve(store: Store, *, lock: int | None = None, idle_minutes: int | None = None) -> bool:
+    """Be the supervisor of a store until there is nothing to do; False at once if it has one already."""
+    desk = Desk.of(store)
+    lock = desk.try_lock() if lock is None else lock
+    if lock is None:
+        return False
+    os.set_inheritable(lock, False)  # our workers must not hold it after us
+    minutes = whole_number("MTL_EXPLORER_IDLE_MINUTES", 15, least=0) if idle_minutes is None else idle_minutes
+    supervisor = Supervisor(store, desk, lock, idle_minutes=minutes)
+    supervisor.serve()
+    os.close(lock)
+    if not supervisor.is_leaving and desk.lock_path.exists() and store.runs(states=["queued"], limit=1):
+        ensure_supervisor(store)  # a run came while we were leaving, and who brought it thought that we were here
+    return True
+
+
+def say(text: str) -> None:
+    """A line in the supervisor's log."""
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} supervisor {os.getpid()}: {text}", flush=True)
+
+
+def main() -> int:
+    """Serve the store named by ``--store`` or by MTL_EXPLORER_STORE."""
+    parser = argparse.ArgumentParser(prog="python -m mtl_core.jobs.supervisor", description=__doc__)
+    parser.add_argument("--store", help="address of the store (default: MTL_EXPLORER_STORE)")
+    parser.add_argument("--lock", type=int, help="open file that holds the lock already")
+    options = parser.parse_args()
+    if not serve(Store.open(options.store), lock=options.lock):
+        say("this store has a supervisor already")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""A checked config: every name found, every knob in range, every choice fitting the others, before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mtl_core.architectures import ARCHITECTURES, Architecture, Report
+from mtl_core.config import RunConfig
+from mtl_core.datasets import DATASETS, Dataset
+from mtl_core.registry import Knobs, no_such
+from mtl_core.tasks import Task
+from mtl_core.weightings import WEIGHTINGS, Weighting
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a config means: instances where they are cheap, classes with checked knobs where they are not."""
+
+    config: RunConfig
+    dataset: Dataset
+    tasks: tuple[Task, ...]
+    architecture: type[Architecture]
+    architecture_knobs: Knobs
+    weighting: type[Weighting]
+    weighting_knobs: Any
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self.tasks)
+
+    def report(self) -> Report:
+        """Parameters and FLOPs of the network."""
+        return self.architecture.report(self.architecture_knobs, input_shape=self.dataset.input_shape, tasks=self.tasks)
+
+    def describe(self) -> dict[str, Any]:
+        """What pages need to know of the run without torch, JSON-ready: tasks, stages, sizes, input shape, titles."""
+        report = self.report()
+        return {
+            "dataset": self.dataset.title,
+            "input_shape": list(self.dataset.input_shape),
+            "sizes": self.dataset.sizes(),
+            "tasks": [task.spec() for task in self.tasks],
+            "all_tasks": [task.name for task in self.dataset.tasks()],
+            "architecture": self.architecture.title,
+            "stages": [stage.name for stage in report.stages],
+            "shared_stages": [stage.name for stage in report.stages if stage.is_shared],
+            "report": report.as_dict(),
+            "weighting": self.weighting.title,
+            "asks": self.weighting.asks,
+        }
+
+
+def check(config: RunConfig) -> Plan:
+    """Find and fit everything the config names. Raises ValueError, one sentence with a remedy."""
+    dataset_class, dataset_knobs = DATASETS.parse(config.dataset)
+    dataset = dataset_class(dataset_knobs)
+    tasks = _choose_tasks(dataset, config.tasks)
+    names = [task.name for task in tasks]
+    architecture, architecture_knobs = ARCHITECTURES.parse(config.architecture)
+    n_stages = architecture.n_stages(architecture_knobs, dataset.input_shape)
+    depth = getattr(architecture_knobs, "depth", None)
+    if depth is not None and depth > n_stages:
+        raise ValueError(f"depth must lie in 0..{n_stages}, got {depth}: this trunk has {n_stages} stages")
+    weighting, weighting_knobs = WEIGHTINGS.parse(config.weighting)
+    weighting.check(weighting_knobs, names)
+    if config.training.order == "alternating" and weighting.asks != "losses":
+        raise ValueError(
+            f"alternating training shows {weighting.variant_name()} one task at a time, so there is nothing to balance: "
+            "choose order joint, or a weighting that asks for losses only"
+        )
+    if config.training.augment > 0 and not dataset_class.describe()["can_augment"]:
+        raise ValueError(f"dataset {dataset.variant_name()} has no augmentation: set training.augment to 0")
+    return Plan(config, dataset, tuple(tasks), architecture, architecture_knobs, weighting, weighting_knobs)
+
+
+def _choose_tasks(dataset: Dataset, chosen: list[str] | None) -> list[Task]:
+    """The chosen tasks in the order given: fixed weights go by that order."""
+    offered = {task.name: task for task in dataset.tasks()}
+    names = list(dataset.default_tasks) if chosen is None else chosen
+    for name in names:
+        if name not in offered:
+            raise ValueError(no_such(f"task of {dataset.variant_name()}", name, offered))
+    return [offered[name] for name in names]

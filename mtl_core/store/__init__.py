@@ -1,0 +1,276 @@
+"""The store: every run, its state and everything it recorded, in one database that pages and workers share.
+
+SQLite with a write-ahead log by default, PostgreSQL by URL. Every line of SQL of the project lives in this package.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import IntegrityError
+
+from mtl_core.config import RunConfig
+from mtl_core.records import Column, Event, Measurement, Preview, Scalars, Split
+from mtl_core.store import observations, runs, series
+from mtl_core.store.complaints import system_error
+from mtl_core.store.database import Database, address
+from mtl_core.store.run import Change, Run, is_id, new_id, to_json
+from mtl_core.store.schema import facts, prepare
+from mtl_core.store.series import Curve
+from mtl_core.store.states import COMMANDS, ENDED, LIVE, STATES, Command, State
+from mtl_core.store.writer import Writer
+
+__all__ = ["COMMANDS", "ENDED", "LIVE", "STATES", "Change", "Command", "Curve", "Run", "State", "Store", "Writer"]
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Store:
+    """One store, opened. Threads may share it; processes each open their own. Make one with ``Store.open``."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self._database = database
+        self.folder = folder
+
+    @classmethod
+    def open(cls, url: str | None = None, *, read_only: bool = False) -> Store:
+        """Open a store, or make it if there is none; an older one is brought up to date.
+
+        Args:
+            url: a folder, a file, ``sqlite:///FILE`` or ``postgresql://…``; None: the environment's ``MTL_EXPLORER_STORE``,
+                else the folder ``runs``.
+            read_only: nothing is made or changed, and nothing can be.
+
+        Raises:
+            ValueError: it is no store of ours, damaged, or written by a newer version.
+            OSError: its place cannot be read or written.
+        """
+        parsed, folder = address(url)
+        database = Database(parsed, read_only=read_only)
+        try:
+            prepare(database)
+        except BaseException:
+            database.engine.dispose()
+            raise
+        return cls(database, folder)
+
+    @property
+    def url(self) -> str:
+        """The address that another process opens (with the password, if there is one: not for pages)."""
+        return self._database.url.render_as_string(hide_password=False)
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing can be started or changed."""
+        return self._database.read_only
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._database.engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Store({self._database.place!r})"
+
+    # Runs
+
+    def run_folder(self, run_id: str) -> Path:
+        """Where a run's files lie. Raises LookupError for what has not the form of an id."""
+        if not is_id(run_id):
+            self.run(run_id)  # says what is wrong
+        return self.folder / run_id
+
+    def enqueue(self, config: RunConfig, *, spec: Mapping[str, Any] | None = None, request: str = "", owner: str = "") -> str:
+        """Put a run into the queue and return its id; the same ``request`` key, if not empty, returns the same run."""
+        now = time.time()
+        run_id = new_id(now)
+        folder = self.folder / run_id
+        try:
+            with self._database.writing() as connection:
+                before = runs.by_request(connection, request) if request else None
+                if before is not None:
+                    return before
+                runs.insert(connection, run_id, config, spec=spec, request=request, owner=owner, now=now)
+                _make_folder(folder, config)
+        except IntegrityError:  # on a server another process may have come first with the same request
+            shutil.rmtree(folder, ignore_errors=True)
+            before = self._ask(runs.by_request, request)
+            if before is None:
+                raise
+            return before
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return run_id
+
+    def run(self, run_id: str) -> Run:
+        """A run by its id. Raises LookupError with the nearest id, or how to list them."""
+        return self._ask(runs.get, run_id)
+
+    def runs(
+        self,
+        *,
+        states: Sequence[State] | None = None,
+        owner: str | None = None,
+        search: str = "",
+        limit: int = 200,
+        offset: int = 0,
+    ) -> list[Run]:
+        """Runs, newest first. Each word of ``search`` must be found in name, choices, id or owner, whatever the case."""
+        return self._ask(runs.find, states=states, owner=owner, search=search, limit=limit, offset=offset)
+
+    def history(self, run_id: str) -> list[Change]:
+        """Every change of a run's state, oldest first."""
+        return self._ask(runs.history, run_id)
+
+    def change(self, run_id: str, state: State, reason: str = "", **fields: Any) -> None:
+        """Move a run to a state and set fields of it (spec, result, error, step, worker …), all or nothing.
+
+        Staying in its state is allowed: it sets the fields. Raises ValueError for an impossible change.
+        """
+        self._do(runs.change, run_id, state, reason=reason, fields=fields, now=time.time())
+
+    def ask(self, run_id: str, command: Command) -> None:
+        """Leave a command for the trainer loop; a queued run is stopped at once. Raises ValueError if it makes no sense.
+
+        A pause that was not met yet may be taken back with "resume": the loop then finds "resume" while running, and goes on.
+        """
+        self._do(runs.ask, run_id, command, time.time())
+
+    def clear_command(self, run_id: str, command: Command | None = None) -> None:
+        """Forget what a run was asked, once it is met; with ``command``, only if nothing else was asked since."""
+        self._do(runs.clear_command, run_id, command)
+
+    def claim(self, worker: str, device: str, run_id: str | None = None) -> Run | None:
+        """Take the run that has waited longest (or the one named) for a worker; None if none waits."""
+        if not self._ask(runs.is_waiting, run_id):  # most polls find nothing: they need no lock
+            return None
+        return self._do(runs.claim, worker, device, host=platform.node(), run_id=run_id, now=time.time())
+
+    def heartbeat(self, run_id: str, worker: str, *, step: int, epoch: float, seconds: float) -> Command | None:
+        """Say that a run is alive and how far; returns what it was asked. Raises LookupError if it is no longer the worker's."""
+        return self._do(runs.heartbeat, run_id, worker, step=step, epoch=epoch, seconds=seconds, now=time.time())
+
+    def rename(self, run_id: str, name: str) -> None:
+        """Give a run another name (one line, 80 characters); an empty one brings back the name made of its choices."""
+        self._do(runs.rename, run_id, name)
+
+    def requeue(self, run_id: str, reason: str) -> None:
+        """Put an ended run, or a paused one whose worker is gone, back into the queue; what it recorded stays."""
+        self._do(runs.change, run_id, "queued", reason=reason, fields={}, now=time.time())
+
+    def delete(self, run_id: str) -> None:
+        """Delete a run, all it recorded, and its folder. Raises ValueError while a worker holds it."""
+        self._do(runs.remove, run_id)
+        _remove_folder(self.folder / run_id)
+
+    # Records
+
+    def writer(self, run_id: str) -> Writer:
+        """What the worker hands a run's records to. Raises LookupError if there is no such run."""
+        self.run(run_id)
+        return Writer(self._database, run_id)
+
+    def columns(self, run_id: str, split: Split) -> tuple[Column, ...]:
+        """The columns of a split; none before its first row."""
+        return self._ask(series.columns, run_id, split)
+
+    def last_step(self, run_id: str, split: Split) -> int:
+        """The newest step recorded, -1 if there is none."""
+        return self._ask(series.last_step, run_id, split)
+
+    def read(self, run_id: str, split: Split, *, after_step: int = -1, limit: int | None = None) -> Scalars | None:
+        """Every row after a step, at most ``limit``; None if there is none. For tails and exports."""
+        return self._ask(series.read, run_id, split, after_step=after_step, limit=limit)
+
+    def curve(
+        self, run_id: str, split: Split, *, first: int | None = None, last: int | None = None, points: int = 1500
+    ) -> Curve:
+        """The steps ``first`` to ``last`` as at most ``points // 2`` buckets, every low and high kept.
+
+        It costs the same for a short run and a long one.
+        """
+        return self._ask(series.curve, run_id, split, first=first, last=last, points=points)
+
+    def measurements(
+        self, run_id: str, *, after_step: int = -1, limit: int | None = None, at_most: int | None = None
+    ) -> list[Measurement]:
+        """Measurements after a step: the first ``limit``; with ``at_most``, evenly spread ones and the last."""
+        return self._ask(observations.read_measurements, run_id, after_step=after_step, limit=limit, at_most=at_most)
+
+    def n_measurements(self, run_id: str) -> int:
+        """How many measurements a run has."""
+        return self._ask(observations.count, run_id)
+
+    def measurement(self, run_id: str, step: int | None = None) -> Measurement | None:
+        """The newest measurement at or before ``step`` (None: of all)."""
+        return self._ask(observations.read_measurement, run_id, step)
+
+    def previews(self, run_id: str) -> list[int]:
+        """The steps whose sample predictions are kept: the first, the last and some between, 20 at most."""
+        return self._ask(observations.preview_steps, run_id)
+
+    def preview(self, run_id: str, step: int | None = None) -> Preview | None:
+        """The newest kept sample predictions at or before ``step`` (None: of all)."""
+        return self._ask(observations.read_preview, run_id, step)
+
+    def events(self, run_id: str) -> list[Event]:
+        """The run's log lines, oldest first."""
+        return self._ask(observations.read_events, run_id)
+
+    # Facts of the processes
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """A small fact that processes share, as ``put`` left it."""
+        value = self._ask(
+            lambda connection: connection.execute(select(facts.c.value).where(facts.c.key == key)).scalar_one_or_none()
+        )
+        return default if value is None else json.loads(value)
+
+    def put(self, key: str, value: Any) -> None:
+        """Leave a fact (JSON values) for other processes."""
+        row = {"key": key, "value": to_json(value)}
+        self._do(lambda connection: connection.execute(self._database.upsert(facts, ("key",)), row))
+
+    def _ask(self, question: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        with self._database.reading() as connection:
+            return question(connection, *args, **options)
+
+    def _do(self, deed: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs) -> T:
+        with self._database.writing() as connection:
+            return deed(connection, *args, **options)
+
+
+def _make_folder(folder: Path, config: RunConfig) -> None:
+    try:
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(config.to_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise system_error(
+            error.errno, f"the run's folder {folder} cannot be written ({error.strerror}): free space or choose another store"
+        ) from error
+
+
+def _remove_folder(folder: Path) -> None:
+    try:
+        if folder.is_symlink():
+            folder.unlink()
+        elif folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        sentence = f"the run is deleted, but its folder {folder} is not ({error.strerror}): delete it by hand"
+        raise system_error(error.errno, sentence) from error

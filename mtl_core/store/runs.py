@@ -1,0 +1,213 @@
+"""The list of runs: enqueue, claim, follow and end them. One function per question; each runs inside a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Select, delete, func, or_, select, update
+
+from mtl_core.config import RunConfig
+from mtl_core.registry import no_such
+from mtl_core.store.run import JSON_FIELDS, Change, Run, as_run, describe_choices, is_id, tidy_name, to_json
+from mtl_core.store.schema import changes, runs
+from mtl_core.store.states import ENDED, LIVE, Command, State, check_change, check_command
+
+_FIELDS = (  # what a change of state may set beside it
+    *("spec", "result", "error", "step", "steps", "epoch", "seconds"),
+    *("device", "host", "worker", "heartbeat", "command"),
+)
+
+
+def insert(
+    connection: Connection,
+    run_id: str,
+    config: RunConfig,
+    *,
+    spec: Mapping[str, Any] | None,
+    request: str,
+    owner: str,
+    now: float,
+) -> None:
+    """Put a new run into the queue."""
+    mapping = config.to_mapping()
+    choices = describe_choices(mapping, spec)
+    texts = {"reason": "", "device": "", "host": "", "worker": "", "error": "", "owner": owner}
+    connection.execute(
+        runs.insert().values(
+            id=run_id,
+            name=tidy_name(config.name, choices),
+            choices=choices,
+            config=to_json(mapping),
+            spec=None if spec is None else to_json(spec),
+            state="queued",
+            created=now,
+            queued=now,
+            step=0,
+            steps=config.training.steps,
+            epoch=0.0,
+            seconds=0.0,
+            request=request or None,
+            **texts,
+        )
+    )
+    _note_change(connection, run_id, now, "queued", "")
+
+
+def by_request(connection: Connection, request: str) -> str | None:
+    """The run that came from a form, None if there is none."""
+    return connection.execute(select(runs.c.id).where(runs.c.request == request)).scalar_one_or_none()
+
+
+def get(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
+    """A run by its id. Raises LookupError with the nearest id or how to list them."""
+    query = select(runs).where(runs.c.id == run_id)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none() if is_id(run_id) else None
+    if row is None:
+        raise LookupError(_no_such_run(connection, run_id))
+    return as_run(row)
+
+
+def find(
+    connection: Connection, *, states: Sequence[State] | None, owner: str | None, search: str, limit: int, offset: int
+) -> list[Run]:
+    """Runs, newest first; ``search`` looks in name, choices, id and owner, whatever the case."""
+    query = select(runs).order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit).offset(offset)
+    if states is not None:
+        query = query.where(runs.c.state.in_(states))
+    if owner is not None:
+        query = query.where(runs.c.owner == owner)
+    for word in search.split():
+        places = (runs.c.name, runs.c.choices, runs.c.id, runs.c.owner)
+        query = query.where(or_(*(place.icontains(word, autoescape=True) for place in places)))
+    return [as_run(row) for row in connection.execute(query)]
+
+
+def history(connection: Connection, run_id: str) -> list[Change]:
+    """Every change of state, oldest first."""
+    query = select(changes).where(changes.c.run_id == run_id).order_by(changes.c.number)
+    return [Change(row.time, row.state, row.reason) for row in connection.execute(query)]
+
+
+def change(connection: Connection, run_id: str, state: State, *, reason: str, fields: Mapping[str, Any], now: float) -> None:
+    """Move a run to a state and set fields. Raises ValueError if it cannot go there, LookupError if it is gone."""
+    unknown = [name for name in fields if name not in _FIELDS]
+    if unknown:
+        raise ValueError("; ".join(no_such("field of a run", name, _FIELDS) for name in unknown))
+    before = get(connection, run_id, lock=True)
+    check_change(run_id, before.state, state)
+    values = {key: to_json(value) if key in JSON_FIELDS and value is not None else value for key, value in fields.items()}
+    is_new = state != before.state
+    if is_new or reason:
+        values |= {"state": state, "reason": reason}
+        _note_change(connection, run_id, now, state, reason)
+    if fields.get("spec"):
+        values["choices"] = describe_choices(before.config, fields["spec"])
+        if before.name == tidy_name("", before.choices):  # the name was made of the choices: now they are known in full
+            values["name"] = tidy_name("", values["choices"])
+    if is_new:
+        values = _times(state, before, now) | values
+    if values:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+
+
+def is_waiting(connection: Connection, run_id: str | None) -> bool:
+    """Whether a run (or the one named) is in the queue."""
+    query = select(runs.c.id).where(runs.c.state == "queued").limit(1)
+    return connection.execute(query if run_id is None else query.where(runs.c.id == run_id)).first() is not None
+
+
+def claim(connection: Connection, worker: str, device: str, *, host: str, run_id: str | None, now: float) -> Run | None:
+    """Take the oldest queued run (or the one named), None if there is none: one statement, so that nobody takes it twice."""
+    oldest = select(runs.c.id).where(runs.c.state == "queued").order_by(runs.c.queued, runs.c.id).limit(1)
+    if run_id is not None:
+        oldest = oldest.where(runs.c.id == run_id)
+    statement = (
+        update(runs)
+        .where(runs.c.state == "queued", runs.c.id == oldest.with_for_update(skip_locked=True).scalar_subquery())
+        .values(
+            state="running",
+            reason="",
+            worker=worker,
+            device=device,
+            host=host,
+            heartbeat=now,
+            started=func.coalesce(runs.c.started, now),
+            command=None,
+        )
+        .returning(runs)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        return None
+    _note_change(connection, row.id, now, "running", "")
+    return as_run(row)
+
+
+def heartbeat(
+    connection: Connection, run_id: str, worker: str, *, step: int, epoch: float, seconds: float, now: float
+) -> Command | None:
+    """Say that the run is alive and read what it was asked. Raises LookupError if it is no longer this worker's."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.worker == worker, runs.c.state.in_(LIVE))
+        .values(heartbeat=now, step=step, epoch=epoch, seconds=seconds)
+        .returning(runs.c.command)
+    )
+    row = connection.execute(statement).one_or_none()
+    if row is None:
+        raise LookupError(f"run {run_id} was deleted, ended or given to another worker: this one stops")
+    command: Command | None = row.command
+    return command
+
+
+def ask(connection: Connection, run_id: str, command: Command, now: float) -> None:
+    """Leave a command for the trainer loop; a queued run is stopped at once. Raises ValueError if it makes no sense."""
+    run = get(connection, run_id, lock=True)
+    check_command(run_id, run.state, run.command, command)
+    if run.state == "queued":
+        change(connection, run_id, "stopped", reason="stopped before it began", fields={}, now=now)
+    else:
+        connection.execute(update(runs).where(runs.c.id == run_id).values(command=command))
+
+
+def clear_command(connection: Connection, run_id: str, command: Command | None) -> None:
+    """Forget what a run was asked; with ``command``, only if it is still that."""
+    statement = update(runs).where(runs.c.id == run_id).values(command=None)
+    connection.execute(statement if command is None else statement.where(runs.c.command == command))
+
+
+def rename(connection: Connection, run_id: str, name: str) -> None:
+    """Give a run another name; an empty one brings back the name made of its choices."""
+    run = get(connection, run_id, lock=True)
+    connection.execute(update(runs).where(runs.c.id == run_id).values(name=tidy_name(name, run.choices)))
+
+
+def remove(connection: Connection, run_id: str) -> None:
+    """Delete a run and everything recorded of it. Raises ValueError while a worker holds it."""
+    run = get(connection, run_id, lock=True)
+    if run.state in LIVE:
+        raise ValueError(f"run {run_id} is {run.state}: stop it first, then delete it")
+    connection.execute(delete(runs).where(runs.c.id == run_id))
+
+
+def _times(state: State, before: Run, now: float) -> dict[str, Any]:
+    if state == "queued":
+        return {"queued": now, "ended": None, "heartbeat": None, "worker": "", "command": None, "result": None, "error": ""}
+    if state in ENDED:
+        return {"ended": now, "command": None}
+    return {"started": before.started or now}
+
+
+def _note_change(connection: Connection, run_id: str, now: float, state: State, reason: str) -> None:
+    connection.execute(changes.insert().values(run_id=run_id, time=now, state=state, reason=reason))
+
+
+def _no_such_run(connection: Connection, run_id: object) -> str:
+    recent: Select[tuple[str]] = select(runs.c.id).order_by(runs.c.created.desc()).limit(1000)
+    sentence = no_such("run", run_id, connection.execute(recent).scalars())
+    return (
+        sentence
+        if "Did you mean" in sentence
+        else sentence.partition(" There are")[0] + " `python -m mtl_core runs` lists them."
+    )

@@ -1,0 +1,66 @@
+"""The parts of Home beside the recorded run: what this is, the button that starts a live run, and the list of runs."""
+
+from __future__ import annotations
+
+import uuid
+
+import streamlit as st
+
+from mtl_core import jobs
+from mtl_core.store import Store
+from mtl_core.ui import errors, frame, status
+from mtl_core.ui.presets import PRESETS
+
+LISTED = 6
+WHAT = (
+    "Several tasks share one network. They help each other, or they pull it apart.",
+    "Pick the tasks, how deep the network is shared, and how the losses are weighted.",
+    "Then watch every loss and every conflict between gradients, live, while it trains in the background.",
+)
+
+
+def welcome(store: Store) -> None:
+    """Three sentences and two ways on."""
+    st.html(
+        '<div class="mtl-hero"><h1>See what tasks do to each other inside one network</h1>'
+        + "".join(f"<p>{sentence}</p>" for sentence in WHAT)
+        + "</div>"
+    )
+    with st.container(horizontal=True, gap="small"):
+        _start(store)
+        if st.button("Design your own run", key="design"):
+            st.switch_page("pages/train.py")
+
+
+def _start(store: Store) -> None:
+    request = st.session_state.setdefault("home.request", uuid.uuid4().hex)
+    preset = PRESETS["classic"]
+    if st.button("Start a live run", type="primary", icon=":material/play_arrow:", key="start-live", help=preset.look):
+        with errors.say_errors("The run was not started."):
+            run_id = jobs.submit(store, preset.config, request=request, owner=frame.owner())
+            st.session_state["home.started"] = request
+            st.switch_page("pages/watch.py", query_params={"run": run_id})
+    elif st.session_state.get("home.started") == request:
+        st.session_state["home.request"] = uuid.uuid4().hex
+
+
+def runs(store: Store) -> None:
+    """What runs now, and what ran last."""
+    with errors.say_errors():
+        jobs.reconcile(store)
+    now = store.runs(states=status.LIVE, limit=LISTED)
+    recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in status.LIVE][:LISTED]
+    left, right = st.columns(2, gap="medium")
+    with left, st.container(border=True, key="card-now"):
+        st.html('<div class="mtl-card-head"><h3>Running now</h3></div>')
+        _list(now, "now", "Nothing is training. Start a run and it appears here.")
+    with right, st.container(border=True, key="card-recent"):
+        st.html('<div class="mtl-card-head"><h3>Recent runs</h3></div>')
+        _list(recent, "recent", "Runs that have ended are listed here.")
+
+
+def _list(found: list[status.Run], key: str, otherwise: str) -> None:
+    if found:
+        status.links(found, key=key)
+    else:
+        st.html(f'<p class="mtl-note">{otherwise}</p>')

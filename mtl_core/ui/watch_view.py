@@ -1,0 +1,226 @@
+"""What the Watch page shows of one run: an overview first, and sections for those who want to know more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from mtl_core import frames
+from mtl_core.config import RunConfig
+from mtl_core.figures import FIGURES, View
+from mtl_core.store import Run, Store
+from mtl_core.ui import frame, live
+from mtl_core.ui.tail import Reading, tail
+
+SECTIONS = ("Overview", "Learning", "Weights", "Conflict", "Predictions", "Details")
+AXES: dict[str, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
+SMOOTHING = (0, 5, 20, 50, 200, 1000)  # steps
+POINTS = 800
+LOG_LINES = 200
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How the visitor wants to see the run."""
+
+    section: str
+    x: Literal["step", "epoch", "time"]
+    smooth: int
+    log_y: bool
+
+    def view(self, *, height: int = 260, choice: str = "") -> View:
+        return View(theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.window(), height=height, choice=choice)
+
+
+def choose() -> Choice:
+    """Section and axes; all of it is in the URL."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="watch-bar"):
+        section = st.segmented_control(
+            "Section",
+            SECTIONS,
+            default=SECTIONS[0],
+            required=True,
+            key="view",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        with st.popover("Axes and smoothing", icon=":material/tune:", type="tertiary"):
+            x = st.segmented_control(
+                "Horizontal axis",
+                list(AXES),
+                default="step",
+                required=True,
+                format_func=AXES.__getitem__,
+                key="x",
+                bind="query-params",
+            )
+            smooth = st.select_slider(
+                "Smoothing, in steps", SMOOTHING, value=20, key="smooth", bind="query-params",
+                help="A moving average over so many steps; the band behind it shows every low and high.",
+            )  # fmt: skip
+            log_y = st.toggle("Logarithmic losses", key="log", bind="query-params")
+        if live.window() is not None:
+            st.button("Show the whole run", icon=":material/zoom_out_map:", type="tertiary", on_click=live.show_all)
+    return Choice(section or SECTIONS[0], x or "step", int(smooth or 0), bool(log_y))
+
+
+def read(store: Store, run: Run, choice: Choice, preview_step: int | None = None) -> Reading:
+    """The run through the window that the visitor chose."""
+    window: dict[str, Any] = {"points": POINTS, "smooth": float(choice.smooth)}
+    span = live.window()
+    if span is not None and choice.x == "step":
+        window |= {"first": int(span[0]), "last": int(span[1]) + 1}
+    if preview_step is not None:
+        window["preview_step"] = preview_step
+    return tail().reading(store, run, **window)
+
+
+def section(store: Store, run: Run, choice: Choice) -> None:
+    """The chosen section."""
+    if run.spec is None and choice.section != "Details":
+        empty("Nothing recorded yet", "The first numbers appear here as soon as a worker has taken up the run.")
+        return
+    sections = {
+        "Overview": _overview,
+        "Learning": _learning,
+        "Weights": _weights,
+        "Conflict": _conflict,
+        "Predictions": _predictions,
+        "Details": _details,
+    }
+    sections[choice.section](store, run, choice)
+
+
+def empty(title: str, sentence: str) -> None:
+    """What stands where there is nothing yet."""
+    with st.container(border=True, key="card-empty"):
+        st.html(f'<div class="mtl-empty"><h3>{escape(title)}</h3><p>{escape(sentence)}</p></div>')
+
+
+def _overview(store: Store, run: Run, choice: Choice) -> None:
+    reading = read(store, run, choice)
+    live.figure("losses", reading, choice.view(height=300), key="losses", legend=False)
+    left, right = _halves("overview")
+    with left:
+        _if_it_applies("metrics", reading, choice, _first_choice(run), legend=False)
+    with right:
+        _if_it_applies("cosine_curves", reading, choice, legend=False)
+
+
+def _learning(store: Store, run: Run, choice: Choice) -> None:
+    reading = read(store, run, choice)
+    live.figure("losses", reading, choice.view(height=320), key="losses")
+    panels = list(FIGURES["metrics"].choices(run.spec or {}))
+    left, right = _halves("learning")
+    for n, panel in enumerate(panels):
+        with left if n % 2 == 0 else right:
+            live.figure("metrics", reading, choice.view(choice=panel), key=f"metrics-{panel}", legend=n == 0)
+
+
+def _weights(store: Store, run: Run, choice: Choice) -> None:
+    reading = read(store, run, choice)
+    _if_it_applies("weights", reading, choice)
+    _if_it_applies("who_pays", reading, choice)
+
+
+def _conflict(store: Store, run: Run, choice: Choice) -> None:
+    if not FIGURES["cosine_curves"].applies(run.spec or {}):
+        empty(
+            "No conflict to show",
+            "Conflict needs at least two tasks and one shared stage. Raise the depth or add a task on Train.",
+        )
+        return
+    reading = read(store, run, choice)
+    left, right = _halves("conflict")
+    with left:
+        _if_it_applies("cosine_matrix", reading, choice)
+        _if_it_applies("conflict_by_stage", reading, choice)
+    with right:
+        _if_it_applies("cosine_curves", reading, choice)
+        _if_it_applies("gradient_norms", reading, choice)
+    _if_it_applies("who_pays", reading, choice)
+
+
+def _predictions(store: Store, run: Run, choice: Choice) -> None:
+    steps = store.previews(run.id)
+    at = None
+    if len(steps) > 1:
+        at = st.select_slider("Predictions at step", steps, value=steps[-1], key="preview-step")
+    reading = read(store, run, choice, at if at != (steps[-1] if steps else None) else None)
+    _if_it_applies("predictions", reading, choice)
+    _if_it_applies("predicted_vs_true", reading, choice)
+
+
+def _details(store: Store, run: Run, choice: Choice) -> None:
+    if run.error:
+        with st.container(border=True, key="card-error"):
+            st.html('<div class="mtl-card-head"><h3>What went wrong</h3></div>')
+            st.code(run.error[-8000:], language="python", height=320)
+    left, right = _halves("details")
+    with left:
+        with st.container(border=True, key="card-config"):
+            st.html('<div class="mtl-card-head"><h3>Config</h3></div>')
+            st.code(RunConfig.from_mapping(run.config).to_yaml(), language="yaml", height=340)
+        with st.container(border=True, key="card-downloads"):
+            st.html('<div class="mtl-card-head"><h3>Take it with you</h3></div>')
+            _downloads(store, run)
+    with right:
+        with st.container(border=True, key="card-history"):
+            st.html('<div class="mtl-card-head"><h3>What happened</h3></div>')
+            _happened(store, run)
+        with st.container(border=True, key="card-log"):
+            st.html('<div class="mtl-card-head"><h3>Log</h3><span>the last lines of the worker</span></div>')
+            st.code(log_tail(store, run) or "The worker has said nothing.", language=None, height=240)
+
+
+def _downloads(store: Store, run: Run) -> None:
+    st.html(
+        '<p class="mtl-note">Every recorded number at full resolution. For a picture, use the menu at the top right of a chart.</p>'
+    )
+    st.download_button(
+        "All numbers (CSV)",
+        data=lambda: frames.export(store, run.id).to_csv(index=False).encode(),
+        file_name=f"{run.id}.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        key="csv",
+        on_click="ignore",
+    )
+
+
+def _happened(store: Store, run: Run) -> None:
+    changes = [(change.time, change.state, change.reason) for change in store.history(run.id)]
+    started = changes[0][0] if changes else run.created
+    table = pd.DataFrame(
+        [{"After": f"{moment - started:.1f} s", "State": state, "Why": why} for moment, state, why in changes]
+        + [{"After": f"step {event.step}", "State": "", "Why": event.text} for event in store.events(run.id)[-50:]]
+    )
+    st.dataframe(table, hide_index=True, width="stretch")
+
+
+def log_tail(store: Store, run: Run) -> str:
+    """The last lines of the worker's log, at most 64 kB read; empty if there is none."""
+    path = store.run_folder(run.id) / "worker.log"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 64_000))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _first_choice(run: Run) -> str:
+    return next(iter(FIGURES["metrics"].choices(run.spec or {})), "")
+
+
+def _if_it_applies(name: str, reading: Reading, choice: Choice, panel: str = "", *, legend: bool = True) -> None:
+    if FIGURES[name].applies(reading.spec):
+        live.figure(name, reading, choice.view(choice=panel), key=f"{name}-{panel}" if panel else name, legend=legend)
+
+
+def _halves(key: str) -> Any:
+    with st.container(key=f"halves-{key}"):
+        return st.columns(2, gap="medium")

@@ -1,0 +1,16 @@
+"""Home: what this is, a recorded run that plays by itself, what is running, and one button to start."""
+
+import streamlit as st
+
+from mtl_core.ui import frame, home_view, replay
+
+frame.guard()
+store = frame.store()
+
+with st.container(key="halves-home"):
+    left, right = st.columns([5, 7], gap="large", vertical_alignment="center")
+with left:
+    home_view.welcome(store)
+with right, st.container(border=True, key="card-replay"):
+    st.fragment(replay.play, run_every=replay.TICK_S)()
+home_view.runs(store)

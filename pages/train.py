@@ -1,0 +1,38 @@
+"""Train: choose data, tasks, what is shared and how the losses are weighted, then start."""
+
+import streamlit as st
+
+from mtl_core.ui import errors, frame
+
+frame.guard()
+frame.title(
+    "Train", "Choose what the network learns and how much of it is shared. Every choice answers at once; Start runs it."
+)
+store = frame.store()
+with frame.loading("Loading PyTorch, which this page alone needs …"):
+    from mtl_core.ui import draft_state, train_form, train_start
+draft = draft_state.current()
+train_start.renew(draft)
+train_start.presets(draft)
+for slip in draft.slips:
+    st.warning(errors.plain(errors.sentence(ValueError(slip))), icon=":material/link_off:")
+
+with st.container(key="halves-train"):
+    left, right = st.columns([2, 1], gap="medium")
+with left:
+    dataset, tasks = train_form.data(draft)
+    architecture, place = train_form.architecture(draft, dataset)
+    weighting = train_form.weighting(draft)
+    training, measure = train_form.training(draft)
+with right, st.container(key="summary"), st.container(border=True, key="card-start"):
+    choices = {"dataset": dataset, "tasks": tasks, "architecture": architecture, "weighting": weighting}
+    config, spec = train_start.fit(draft, {**choices, "training": training, "measure": measure})
+    if config and spec:
+        train_start.summary(store, config, spec)
+        with place:
+            train_form.diagram(spec)
+    train_start.start(store, draft, config if spec else None)
+    with st.expander("As YAML and as a command"):
+        if config:
+            train_start.as_text(config)
+        train_start.upload(draft)

@@ -1,0 +1,26 @@
+"""Watch: one run, live or ended: how it learns, who pulls where, and who pays."""
+
+import streamlit as st
+
+from mtl_core.ui import controls, frame, picker, status, watch_view
+
+frame.guard()
+store = frame.store()
+run = picker.pick(store)
+if run is None:
+    st.stop()
+
+
+def body() -> None:
+    """The part that moves: read the run, draw it, and stop ticking once it has ended."""
+    now = picker.still_there(store, run.id)
+    if (now.state in status.LIVE) != (run.state in status.LIVE):
+        st.rerun()
+    with st.container(border=True, key="card-status"):
+        st.html(status.headline(now))
+        controls.buttons(store, now)
+    choice = watch_view.choose()
+    watch_view.section(store, now, choice)
+
+
+st.fragment(body, run_every=1.0 if picker.follows(run) else None)()
