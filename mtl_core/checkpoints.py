@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except FileNotFoundError:
         raise ValueError(f"there is no checkpoint {path.name} yet. Retry the run from the start") from None
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile, ValueError) as error:
         raise ValueError(damaged) from error
     if not isinstance(content, dict) or not {"format", "choices", "state"} <= set(content):
         raise ValueError(damaged)

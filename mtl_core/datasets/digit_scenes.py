@@ -32,21 +32,21 @@ class DigitScenesKnobs(Knobs):
         1500, ge=64, le=10_000, title="Validation and test scenes", description="How many scenes each of the two splits has."
     )
     max_turn: float = Field(
-        45.0,
+        30.0,
         ge=0,
         le=180,
         title="Largest turn",
         description="Degrees to either side. Above 90, 6 and 9 become hard to tell apart.",
     )
     min_scale: float = Field(
-        0.45,
+        0.5,
         ge=0.3,
         le=0.85,
         title="Smallest digit",
         description="Height of the smallest digits, as a share of the picture's side.",
     )
     max_scale: float = Field(
-        0.75,
+        0.8,
         ge=0.3,
         le=0.85,
         title="Largest digit",

@@ -59,8 +59,8 @@ class MultiDigits(Dataset):
         """left, right."""
         classes = [str(digit) for digit in range(10)]
         return [
-            Classification("left", title="Left digit", classes=classes),
-            Classification("right", title="Right digit", classes=classes),
+            Classification("left", title="Left digit", classes=classes, is_anywhere=False),
+            Classification("right", title="Right digit", classes=classes, is_anywhere=False),
         ]
 
     def sizes(self) -> dict[Split, int]:

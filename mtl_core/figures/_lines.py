@@ -45,7 +45,7 @@ def split_lines(tidy: pd.DataFrame, spec: Spec, view: View, y_title: str, *, log
         bands["low"] = bands["low"].fillna(bands["value"].where(bands["high"].notna()))
     data = wire(with_labels(tidy.assign(**bands), spec), view, ["task", "split", "low", "high", "value"])
     colour, y = task_colour(spec, view, only=only), y_axis("value", y_title, log=log)
-    base = alt.Chart(data, name="curves").encode(x=x_axis(view), color=colour)
+    base = alt.Chart(data).encode(x=x_axis(view), color=colour)
     train, validation = base.transform_filter("datum.split == 'train'"), base.transform_filter("datum.split != 'train'")
     band = train.mark_area(opacity=0.16, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.35})
     line = base.mark_line(clip=True).encode(y=y, strokeDash=split_dash(), detail="split:N")
@@ -73,7 +73,7 @@ def task_lines(
     fields = ["low", "high", "value"] if band else ["value"]
     data = wire(with_labels(tidy.assign(**{name: positive(tidy[name], log) for name in fields}), spec), view, ["task", *fields])
     y = y_axis("value", y_title, log=log)
-    base = alt.Chart(data, name="curves").encode(x=x_axis(view), color=task_colour(spec, view))
+    base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view))
     layers = []
     if band:
         area = base.mark_area(opacity=0.14, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.3})

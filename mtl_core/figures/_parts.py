@@ -114,7 +114,10 @@ def finish(chart: Any, view: View, *, zooms: bool = True) -> Any:
         usermeta={"embedOptions": {"renderer": "canvas"}},
         config=theme(view),
     )
-    return chart.add_params(zoom()) if zooms else chart
+    if zooms:
+        chart.layer[0].name = "lines"  # one layer owns the selection; a name of our own stays the same from tick to tick
+        chart = chart.add_params(zoom())
+    return chart
 
 
 def empty(sentence: str, y_title: str, view: View, *, x_title: str | None = None, zooms: bool = True) -> Any:
@@ -125,7 +128,7 @@ def empty(sentence: str, y_title: str, view: View, *, x_title: str | None = None
     scale = alt.Scale(domain=[0, 1])
     x = alt.X(f"{view.x}:Q", title=X_TITLES[view.x] if x_title is None else x_title, axis=bare, scale=scale)
     text = (
-        alt.Chart(place, name="curves")
+        alt.Chart(place)
         .mark_text(color=tone.soft_ink, fontSize=TYPE.label, font=TYPE.font)
         .encode(x=x, y=alt.Y("y:Q", title=y_title, axis=bare, scale=scale), text="sentence:N")
     )

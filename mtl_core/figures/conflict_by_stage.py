@@ -64,7 +64,7 @@ class ConflictByStage(Figure):
             alt.Tooltip("n:Q", title="Measurements"),
         ]
         cells = (
-            alt.Chart(data, name="curves")
+            alt.Chart(data)
             .mark_rect(clip=True)
             .encode(x=x_axis(view), x2=f"{end}:Q", y=y, color=alt.Color("cross:Q", scale=scale, legend=legend), tooltip=tooltip)
         )

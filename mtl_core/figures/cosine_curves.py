@@ -63,7 +63,7 @@ class CosineCurves(Figure):
         rows = with_labels(tidy, spec, "task", "other").assign(pair=tidy["pair"].astype("category"))
         rows = rows.replace({"cosine": {np.inf: np.nan, -np.inf: np.nan}})
         y = y_axis("value", TITLE)
-        base = alt.Chart(wire(rows, view, fields), name="curves").encode(x=x_axis(view))
+        base = alt.Chart(wire(rows, view, fields)).encode(x=x_axis(view))
         floor = base.transform_filter(f"datum.pair == '{FLOOR}'")
         pairs = base.transform_filter(f"datum.pair != '{FLOOR}'").encode(y=y, detail="pair:N")
         grey = tones(view.theme).floor

@@ -46,7 +46,7 @@ class CosineMatrix(Figure):
         axis = alt.Axis(labelAngle=0, labelLimit=110, labelColor=tone.ink, domain=False, ticks=False)
         x = alt.X("other:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
         y = alt.Y("task:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
-        base = alt.Chart(data, name="curves").encode(x=x, y=y)
+        base = alt.Chart(data).encode(x=x, y=y)
         scale = alt.Scale(domain=[-1, 1], range=list(tone.diverging), interpolate="lab", clamp=True)
         legend = alt.Legend(title="Cosine: −1 apart, +1 together", gradientLength=180, gradientThickness=10, tickCount=5)
         cells = base.mark_rect(cornerRadius=5).encode(

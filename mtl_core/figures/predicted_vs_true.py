@@ -56,6 +56,6 @@ class PredictedVsTrue(Figure):
             alt.Tooltip("predicted:Q", title="Predicted", format=".4~g"),
             alt.Tooltip("example:Q", title="Example"),
         ]
-        points = alt.Chart(with_labels(finite, spec), name="curves").mark_point(filled=True, size=60, opacity=0.8)
+        points = alt.Chart(with_labels(finite, spec)).mark_point(filled=True, size=60, opacity=0.8)
         channels = {"color": task_colour(spec, view, only=numbers), "shape": task_shape(spec, only=numbers)}
         return finish(alt.layer(line, points.encode(x=x, y=y, tooltip=tooltip, **channels)), view, zooms=False)

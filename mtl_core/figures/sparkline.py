@@ -29,12 +29,12 @@ class Sparkline(Figure):
     def tidy(cls, frame: pd.DataFrame, spec: Spec) -> pd.DataFrame:
         """[step, epoch, time, task, value, level]; level is the smoothed loss from 0 (its lowest) to 1 (its highest)."""
         rows = curve_rows(frame, "loss")
-        rows = rows[(rows["split"] == "train") & np.isfinite(rows["value"])].astype({"task": "str"})
-        by_task = rows.groupby("task")["value"]
+        is_train = (rows["split"] == "train") & np.isfinite(rows["value"])
+        tidy = rows[is_train].drop(columns=["split", "low", "high"]).astype({"task": "str"})
+        by_task = tidy.groupby("task")["value"]
         low, high = by_task.transform("min"), by_task.transform("max")
         span = (high - low).where(high > low, 1.0)  # a flat line lies at the bottom
-        rows["level"] = (rows["value"] - low) / span
-        return rows.drop(columns=["split", "low", "high"])
+        return tidy.assign(level=(tidy["value"] - low) / span)
 
     @classmethod
     def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> str:

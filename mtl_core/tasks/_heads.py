@@ -31,6 +31,17 @@ def numbers_head(features: Shape, n_outputs: int) -> nn.Module:
     return nn.Sequential(*pool, nn.Flatten(), hidden, nn.ReLU(), nn.Linear(HIDDEN, n_outputs))
 
 
+def anywhere_head(features: Shape, n_outputs: int) -> nn.Module:
+    """A head that gives ``n_outputs`` numbers per sample, from the strongest sign of each channel wherever it shows.
+
+    A vector (F,) has no places: it is read by a single linear layer.
+    """
+    _check(features)
+    if len(features) == 1:
+        return numbers_head(features, n_outputs)
+    return nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(features[0], n_outputs))
+
+
 def picture_head(features: Shape, height: int, width: int) -> nn.Module:
     """A head that gives one number per pixel, [N, height, width].
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from mtl_core.tasks import Metric, Shape, Task
-from mtl_core.tasks._heads import numbers_head
+from mtl_core.tasks._heads import anywhere_head, numbers_head
 
 
 class Classification(Task):
@@ -21,6 +21,7 @@ class Classification(Task):
 
     Args:
         classes: the title of each class, by index; at least two.
+        is_anywhere: whether the class is the same wherever in a picture it shows; if not, the head keeps places apart.
 
     >>> task = Classification("digit", title="Digit", classes=["zero", "one"])
     >>> task.loss(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))
@@ -30,15 +31,17 @@ class Classification(Task):
     kind = "classification"
     metrics = (Metric("accuracy", "Accuracy", True), Metric("f1", "Macro F1", True))
 
-    def __init__(self, name: str, *, title: str, classes: Sequence[str]) -> None:
+    def __init__(self, name: str, *, title: str, classes: Sequence[str], is_anywhere: bool = True) -> None:
         super().__init__(name, title=title)
         if len(classes) < 2:
             raise ValueError(f"task {name} has {len(classes)} classes: give it at least two")
         self.classes = tuple(classes)
+        self.is_anywhere = is_anywhere
 
     def head(self, features: Shape) -> nn.Module:
         """One logit per class."""
-        return numbers_head(features, len(self.classes))
+        build = anywhere_head if self.is_anywhere else numbers_head
+        return build(features, len(self.classes))
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy per sample, [N]."""
