@@ -8,7 +8,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 # One thread per process: the tests run several processes, and small tensors gain nothing from more threads.
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+# By file, so that what a file prepares is prepared once. (pytest-xdist 3.8 loses --dist loadgroup under pytest 9.)
+PARALLEL ?= -n 2 --dist loadfile
 
 .PHONY: run test lint types tests bench chromium clean
 .DEFAULT_GOAL := run
@@ -26,7 +27,8 @@ types: .venv/.installed-dev
 	$(BIN)/python -m mypy
 
 tests: .venv/.installed-dev chromium
-	$(TEST_ENV) $(BIN)/python -m pytest $(PYTEST_ARGS) </dev/null
+	$(TEST_ENV) $(BIN)/python -m pytest -m "not alone" $(PARALLEL) </dev/null
+	$(TEST_ENV) $(BIN)/python -m pytest tests -m alone </dev/null
 
 bench: .venv/.installed-dev
 	@for file in benchmarks/bench_*.py; do \

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import torch
 
 from mtl_core.chance import stream
+from mtl_core.compute import choose_device
 from mtl_core.config import RunConfig
 from mtl_core.plan import Plan, check
 from mtl_core.records import Scalars
-from mtl_core.trainer import Trainer, choose_device
+from mtl_core.trainer import Trainer
 
 ENDLESS = 1_000_000
 COMMON = [
@@ -27,6 +28,7 @@ COMMON = [
     f"training.validate_every={ENDLESS}",
     "training.schedule=constant",
     "training.precision=float32",
+    "training.channels_last=false",
 ]
 CASES = {
     "telemetry off": ["measure.every=0"],

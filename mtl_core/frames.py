@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import union_categoricals
 
 from mtl_core import analysis
 from mtl_core.records import SPLITS, Column, Measurement, Split
@@ -101,10 +102,17 @@ def export_parts(store: Store, run_id: str, *, rows: int = 50_000) -> Iterator[p
 def export(store: Store, run_id: str) -> pd.DataFrame:
     """Everything a run recorded, at full resolution: [step, epoch, time, split, task, name, value]."""
     parts = list(export_parts(store, run_id))
-    if not parts:
-        return _long((np.empty(0, np.int64), np.empty(0), np.empty(0)), [], "train", {"value": np.empty((0, 0))})
-    whole = pd.concat(parts, ignore_index=True)
-    return whole.astype(dict.fromkeys(("split", "task", "name"), "category"))
+    nothing = _long((np.empty(0, np.int64), np.empty(0), np.empty(0)), [], "train", {"value": np.empty((0, 0))})
+    return _below(parts) if parts else nothing
+
+
+def _below(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables with the same columns, one below the other; categories stay categories."""
+    kinds = ["split", "task", "name"]
+    whole = pd.concat([frame.drop(columns=kinds) for frame in frames], ignore_index=True)
+    for kind in kinds:
+        whole[kind] = union_categoricals([frame[kind] for frame in frames])
+    return whole[list(frames[0].columns)]
 
 
 def _long(
@@ -216,17 +224,26 @@ def stage_frame(measured: Measured, stages: Sequence[str]) -> pd.DataFrame:
     }
     n = len(measured.steps)
     bins = [part for part in np.array_split(np.arange(n), min(N_BINS, max(n, 1))) if len(part)]
-    starts = np.array([part[0] for part in bins], dtype=int)
+    starts = np.array([part[0] for part in bins], dtype=np.intp)
     table: dict[str, Any] = {}
     for name, places in zip(PLACE, (measured.steps, measured.epochs, measured.times), strict=True):
         ends = np.append(places[starts[1:]], places[-1:] + np.diff(places)[-1:].sum()) if n else places
         table |= {name: np.repeat(places[starts], len(stages)), f"{name}_end": np.repeat(ends, len(stages))}
     table["stage"] = _names(stages, np.tile(np.arange(len(stages)), len(bins)))
     for name, values in per_step.items():
-        means = [analysis.mean_over(values[part]) for part in bins]
-        table[name] = np.array(means, dtype=np.float64).reshape(-1)
+        table[name] = _mean_from(values, starts).reshape(-1)
     table["n"] = np.repeat([len(part) for part in bins], len(stages)).astype(int)
     return pd.DataFrame(table)
+
+
+def _mean_from(values_NS: Floats, starts: NDArray[np.intp]) -> Floats:
+    """Means over the stretches of rows that begin at ``starts``, NaN left out; NaN where nothing is left."""
+    is_known = np.isfinite(values_NS)
+    if not len(starts):
+        return values_NS
+    total = np.add.reduceat(np.where(is_known, values_NS, 0.0), starts, axis=0)
+    count = np.add.reduceat(is_known.astype(np.float64), starts, axis=0)
+    return np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def norm_frame(measured: Measured, tasks: Sequence[str], smooth: float = 0.0) -> pd.DataFrame:
@@ -327,8 +344,7 @@ class RunFrames:
         """Training and validation series, one below the other."""
         window: dict[str, Any] = {"first": self.first, "last": self.last, "points": self.points, "smooth": self.smooth}
         splits: tuple[Split, ...] = ("train", "validation")
-        both = pd.concat([curves(self.store, self.run_id, split, **window) for split in splits], ignore_index=True)
-        return both.astype({"task": "category", "name": "category"})
+        return _below([curves(self.store, self.run_id, split, **window) for split in splits])
 
     @cached_property
     def measured(self) -> Measured:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from mtl_core.backward import Backward
 from mtl_core.batches import Batches, Examples
@@ -132,7 +133,7 @@ class Trainer:
             self.training.channels_last and self.device.type == "cuda" and len(plan.dataset.input_shape) == 3
         )
         if self._is_channels_last:
-            self.model = self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            convert_conv2d_weight_memory_format(self.model, torch.channels_last)
         splits: dict[Split, Examples] = {split: self._load(split) for split in ("train", "validation")}
         self.validation = splits["validation"]
         self.batches = Batches(splits["train"], self.training.batch_size, stream(seed, "order"))

@@ -7,10 +7,7 @@ from mtl_core.ui import frame, home_view, replay
 frame.guard()
 store = frame.store()
 
-with st.container(key="halves-home"):
-    left, right = st.columns([5, 7], gap="large", vertical_alignment="center")
-with left:
-    home_view.welcome(store)
-with right, st.container(border=True, key="card-replay"):
+home_view.welcome(store)
+with st.container(border=True, key="card-replay"):
     st.fragment(replay.play, run_every=replay.TICK_S)()
 home_view.runs(store)

@@ -1,4 +1,4 @@
-"""What all tests share: a clean environment, no deadlines on a busy machine, and what starts processes runs one at a time."""
+"""What all tests share: a clean environment, no deadlines on a busy machine, and what starts processes runs alone."""
 
 import os
 
@@ -11,12 +11,24 @@ for _name in [name for name in os.environ if name.startswith("MTL_EXPLORER_")]:
 settings.register_profile("shared", deadline=None, print_blob=True)
 settings.load_profile("shared")
 
-ALONE = ("test_jobs", "test_supervisor", "test_worker", "test_browser", "test_journey", "test_cli", "test_docs")
+ALONE = (
+    "test_jobs",
+    "test_run_here",
+    "test_store_processes",
+    "test_pages",
+    "test_browser",
+    "test_journey",
+    "test_cli",
+    "test_docs",
+)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Tests that start processes and watch the clock stay in one of the parallel groups, so that they never race each other."""
-    for item in items:
-        if item.path.stem.startswith(ALONE) or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("processes"))
+def pytest_configure(config):
+    """Declare the marker that ``make tests`` splits by."""
+    config.addinivalue_line("markers", "alone: starts processes and watches the clock, so nothing else runs beside it")
+
+
+def pytest_itemcollected(item):
+    """Tests that start processes would race each other and everything else: they run after the others, one at a time."""
+    if item.path.stem.startswith(ALONE) or item.get_closest_marker("browser"):
+        item.add_marker(pytest.mark.alone)

@@ -212,3 +212,55 @@ def test_yaml_values_are_plain():
     values = load_yaml("a: 1\nb: [x, 2.5, true, null]")
     assert values == {"a": 1, "b": ["x", 2.5, True, None]}
     assert yaml.safe_load(RunConfig().to_yaml())["dataset"] == {"name": "digit_scenes"}
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        (["dataset.name=digits_scene"], "'digit_scenes'"),
+        (["dataset.size=33"], "size"),
+        (["dataset.syze=32"], "'size'"),
+        (["tasks=[digit, bocks]"], "'box'"),
+        (["tasks=[left]"], "no task of digit_scenes"),
+        (["architecture.name=soft_sharing"], "'hard_sharing'"),
+        (["architecture.depth=99"], "depth"),
+        (["architecture.depth=-1"], "depth"),
+        (["architecture.depth=2.5"], "depth"),
+        (["architecture.trunk=resnet"], "'resnet18'"),
+        (["weighting.name=cagrad", "weighting.c=-1"], "greater than or equal to 0"),
+        (["weighting.name=cagrad", "weighting.c=.nan"], "finite"),
+        (["weighting.name=cagrad", "weighting.d=1"], "no knob of weighting cagrad"),
+        (["weighting.name=fixed", "weighting.weights=[1, 2, 3]"], "one weight per task"),
+        (["weighting.name=fixed", "weighting.weights=[-1, 2]"], "the weight of"),
+        (["weighting.name=fixed", "weighting.weights=[0, 0]"], "every weight is 0"),
+        (["weighting.name=fixed", "weighting.weights=[.inf, 1]"], "weights"),
+        (["training.order=alternating", "weighting.name=mgda"], "choose order joint"),
+        (["dataset.name=teacher", "architecture.trunk=conv"], "conv"),
+        (["dataset.name=teacher", "architecture.trunk=resnet18"], "resnet18"),
+        (["dataset.name=teacher", "dataset.target_scale=[1, 2, 3]"], "target_scale"),
+        (["dataset.name=teacher", "dataset.labels=[99999]"], "labels"),
+    ],
+)
+def test_choices_that_do_not_fit_are_told_before_anything_is_loaded(pairs, says):
+    from mtl_core.plan import check
+
+    config = RunConfig().with_overrides(pairs)
+    with pytest.raises(ValueError, match=r"\w+ \w+") as caught:
+        check(config)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_depth_reaches_from_nothing_shared_to_everything():
+    from mtl_core.plan import check
+
+    n_stages = len(check(RunConfig()).report().stages)
+    shared = []
+    for depth in range(n_stages + 1):
+        report = check(RunConfig().with_overrides([f"architecture.depth={depth}"])).report()
+        shared.append(report.n_shared)
+        assert sum(stage.is_shared for stage in report.stages) == depth
+    assert shared[0] == 0
+    assert shared == sorted(shared)
+    with pytest.raises(ValueError, match=rf"depth must lie in 0\.\.{n_stages}, got {n_stages + 1}"):
+        check(RunConfig().with_overrides([f"architecture.depth={n_stages + 1}"]))

@@ -42,7 +42,9 @@ MAY_IMPORT = {
     "weightings": BASE,
     "weigh": BASE | {"config", "weightings"},
     "plan": LEAF | {"config", "datasets", "architectures", "weightings"},
-    "trainer": TRAINER,
+    "compute": set(),
+    "cadence": {"plan"},
+    "trainer": TRAINER | {"cadence", "compute"},
     "checkpoints": {"trainer", "config", "registry"},
     "store": {"records", "config", "registry"},
     "analysis": set(),
@@ -200,6 +202,14 @@ def test_what_home_and_watch_need_does_not_load_torch():
     loaded = loaded_by(*(f"mtl_core.{name}" for name in parts), *leaves)
     assert "mtl_core.store" in loaded
     assert not {"torch", "torchvision", "torchmetrics", "streamlit", "sklearn"} & loaded
+
+
+@pytest.mark.parametrize("page", ["home", "watch"])
+def test_a_page_that_many_people_watch_does_not_load_torch(page):
+    own = [module for file in (ROOT / "app.py", ROOT / f"pages/{page}.py") for module in imported(file) if part(module)]
+    loaded = loaded_by(*own)
+    assert "streamlit" in loaded
+    assert not {"torch", "torchvision", "torchmetrics", "sklearn", "scipy"} & loaded
 
 
 def test_starting_the_command_line_loads_nothing_heavy():

@@ -62,11 +62,11 @@ def test_a_run_is_trained_recorded_and_tested(store):
 
 
 def test_stop_ends_it_soon_and_resume_goes_on_to_the_same_curve(store):
-    whole = store.read(jobs.run_here(store, config(400)).id, "train")
-    run = jobs.run_here(store, config(400), on_item=at_step(20, lambda: jobs.stop(store, store.runs()[0].id)))
+    whole = store.read(jobs.run_here(store, config(2000)).id, "train")
+    run = jobs.run_here(store, config(2000), on_item=at_step(20, lambda: jobs.stop(store, store.runs()[0].id)))
     assert run.state == "stopped"
-    assert 20 <= run.step < 400
-    assert f"stopped at step {run.step} of 400" in run.reason
+    assert 20 <= run.step < 2000
+    assert f"stopped at step {run.step} of 2000" in run.reason
     assert store.last_step(run.id, "train") == run.step == jobs.checkpoint_step(store.run_folder(run.id))
     store.requeue(run.id, "again")
     run = jobs.run_here(store, resume=run.id)
@@ -76,39 +76,47 @@ def test_stop_ends_it_soon_and_resume_goes_on_to_the_same_curve(store):
     assert np.array_equal(again.values, whole.values, equal_nan=True)
 
 
-def test_pause_waits_with_a_checkpoint_until_resume(store):
-    was = []
+def pause_then(store: Store, act) -> threading.Thread:
+    """Pause the only run, and do something with it once it waits."""
+    run_id = only_run(store).id
 
-    def resume_when_paused():
+    def wait_and_act():
         until = time.monotonic() + 20
-        while (run := only_run(store)).state != "paused" and time.monotonic() < until:
+        while store.run(run_id).state != "paused" and time.monotonic() < until:
             time.sleep(0.02)
+        act(store.run(run_id))
+
+    jobs.pause(store, run_id)
+    helper = threading.Thread(target=wait_and_act)
+    helper.start()
+    return helper
+
+
+def test_pause_waits_with_a_checkpoint_until_resume(store):
+    was, helpers = [], []
+
+    def look_and_resume(run):
         was.append((run.state, jobs.checkpoint_step(store.run_folder(run.id)), run.step))
         jobs.resume(store, run.id)
 
-    helper = threading.Thread(target=resume_when_paused)
-    helper.start()
-    run = jobs.run_here(store, config(400), on_item=at_step(10, lambda: jobs.pause(store, only_run(store).id)))
-    helper.join()
-    (state, saved, step), *_ = was
+    run = jobs.run_here(store, config(2000), on_item=at_step(10, lambda: helpers.append(pause_then(store, look_and_resume))))
+    helpers[0].join()
+    ((state, saved, step),) = was
     assert state == "paused"
     assert saved == step >= 10
     assert run.state == "finished"
     assert [change.state for change in store.history(run.id)] == ["queued", "running", "paused", "running", "finished"]
-    assert store.read(run.id, "train").steps.tolist() == list(range(1, 401))
+    assert store.read(run.id, "train").steps.tolist() == list(range(1, 2001))
 
 
 def test_stop_and_save_while_paused_still_tests(store):
-    def save_when_paused():
-        until = time.monotonic() + 20
-        while only_run(store).state != "paused" and time.monotonic() < until:
-            time.sleep(0.02)
-        jobs.save(store, only_run(store).id)
+    helpers = []
 
-    helper = threading.Thread(target=save_when_paused)
-    helper.start()
-    run = jobs.run_here(store, config(100_000), on_item=at_step(10, lambda: jobs.pause(store, only_run(store).id)))
-    helper.join()
+    def pause():
+        helpers.append(pause_then(store, lambda run: jobs.save(store, run.id)))
+
+    run = jobs.run_here(store, config(100_000), on_item=at_step(10, pause))
+    helpers[0].join()
     assert run.state == "finished"
     assert "as asked" in run.reason
     assert run.result["test"]

@@ -16,7 +16,6 @@ PROGRAM = "python -m mtl_core"
 
 app = typer.Typer(
     help="See what tasks do to each other inside one network: train, look up, export.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

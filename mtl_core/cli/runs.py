@@ -42,7 +42,7 @@ def show(run: RunId, *, as_json: AsJson = False, store: StoreUrl = None) -> None
     from mtl_core.config import RunConfig
     from mtl_core.store import Store
 
-    kept = Store.open(store)
+    kept = Store.open(store, read_only=True)
     chosen = kept.run(run)
     changes = [asdict(change) for change in kept.history(run)]
     if as_json:

@@ -32,10 +32,12 @@ def train(
     """Train one run and say how it ended. Ctrl-C stops it in good order; a second one at once."""
     chosen = read_config(config).with_overrides(overrides or ())
     from mtl_core import jobs
+    from mtl_core.compute import choose_device
     from mtl_core.plan import check
     from mtl_core.store import Store
 
     check(chosen)
+    choose_device(chosen.training.device)
     kept = Store.open(store)
     with _progress() as progress:
         bar = _Bar(progress, chosen.training.steps)

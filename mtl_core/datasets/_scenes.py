@@ -117,7 +117,7 @@ def _glyphs() -> Tensor:
     images, _ = base_digits()
     padded = functional.pad(images, (1, 1, 1, 1))[:, None]
     large = functional.interpolate(padded, (GLYPH, GLYPH), mode="bicubic", align_corners=False)[:, 0]
-    return ((large - 0.5) * 2.5 + 0.5).clamp(0, 1)
+    return ((large - 0.45) * 1.6 + 0.5).clamp(0, 1)
 
 
 def _draw_digits(part: Recipe, glyphs: Tensor, size: int) -> Tensor:

@@ -1,43 +1,27 @@
 """Figures: one file per question that a person asks of a run. A figure thinks (``tidy``), then draws (``draw``).
 
-Two media: "altair" for charts (live ones keep their zoom, because only their data change from tick to tick) and "svg" for
-drawings. A figure reads one table of ``frames.RunFrames``; which one, its ``source`` says.
+Two media: "altair" for charts and "svg" for drawings. A figure reads one table of ``frames.RunFrames``; which one, its
+``source`` says. A chart is made of two parts, a specification that stays the same from tick to tick (``picture``) and its data
+(``rows``): so a page that updates a live chart sends numbers only, and the chart keeps its zoom.
 """
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
+import altair as alt
 import pandas as pd
 
-from mtl_core.palette import Theme
+from mtl_core.figures._parts import empty, empty_rows
+from mtl_core.figures._view import Spec, View, X
 from mtl_core.registry import Shelf, Variant
 
-Spec = Mapping[str, Any]
-X = Literal["step", "epoch", "time"]
+__all__ = ["FIGURES", "Figure", "Spec", "View", "X", "shares_anything"]
 
-
-@dataclass(frozen=True)
-class View:
-    """How a figure is looked at, the same for every figure of a page.
-
-    Args:
-        x: what runs along the horizontal axis; time in seconds of training.
-        log_y: logarithmic vertical axis, where the figure leaves the choice.
-        x_domain: the shared window; None shows all. Changing it rebuilds a chart, so change it when a zoom has ended.
-        height: of the whole chart in pixels.
-        choice: which of the figure's ``choices``.
-    """
-
-    theme: Theme = "light"
-    x: X = "step"
-    log_y: bool = False
-    x_domain: tuple[float, float] | None = None
-    height: int = 300
-    choice: str = ""
+DATA = "rows"
 
 
 class Figure(Variant, ABC):
@@ -46,6 +30,7 @@ class Figure(Variant, ABC):
     title: ClassVar[str]
     how_to_read: ClassVar[str]
     when_to_worry: ClassVar[str]
+    waiting: ClassVar[str]  # what it says while it has no rows
     source: ClassVar[str]
     medium: ClassVar[Literal["altair", "svg"]] = "altair"
     zooms: ClassVar[bool] = True  # has the selection "zoom" on its horizontal axis
@@ -66,14 +51,57 @@ class Figure(Variant, ABC):
         """The rows and columns that it draws, with names that a person may read in the downloaded CSV."""
 
     @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        """What of it goes to the browser in this view."""
+        return tidy
+
+    @classmethod
     @abstractmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        """The drawing: an Altair chart of ``data``, which may be a mere name, or an SVG text of rows."""
+
+    @classmethod
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        """Titles of its axes while it is empty; None for the axis of training."""
+        return None, cls.title
+
+    @classmethod
     def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
         """An Altair chart or, for medium "svg", an SVG text. Without rows: axes and a sentence."""
+        rows = cls.rows(tidy, spec, view)
+        return _waiting(cls, rows, spec, view) if cls.medium == "altair" and rows.empty else cls.picture(rows, spec, view)
+
+    @classmethod
+    def vega(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> dict[str, Any]:
+        """What ``draw`` draws as a Vega-Lite specification with its data as a table in ``datasets``.
+
+        For live charts: Altair checks and compiles a chart anew each time (tens of milliseconds), while here the
+        specification is made once per run and view, and only the rows change.
+        """
+        assert cls.medium == "altair", f"{cls.title} is an SVG drawing"
+        rows = cls.rows(tidy, spec, view)
+        facts = {key: spec.get(key) for key in ("tasks", "all_tasks", "shared_stages", "stages")}
+        specification = json.loads(_specification(cls, json.dumps(facts), view, rows.empty))
+        return {**specification, "datasets": {DATA: empty_rows(cls.waiting, view) if rows.empty else rows}}
 
 
 def shares_anything(spec: Spec, *, at_least: int = 2) -> bool:
     """Whether the run has so many tasks and a shared stage, without which there is no conflict to see."""
     return len(spec.get("tasks", ())) >= at_least and bool(spec.get("shared_stages"))
+
+
+@lru_cache(maxsize=512)
+def _specification(figure: type[Figure], facts: str, view: View, is_empty: bool) -> str:
+    spec, data = json.loads(facts), alt.NamedData(name=DATA)
+    chart = _waiting(figure, data, spec, view) if is_empty else figure.picture(data, spec, view)
+    return json.dumps(chart.to_dict())
+
+
+def _waiting(figure: type[Figure], data: Any, spec: Spec, view: View) -> Any:
+    """Axes and a sentence."""
+    x_title, y_title = figure.axes(spec, view)
+    place = empty_rows(figure.waiting, view) if isinstance(data, pd.DataFrame) else data
+    return empty(place, view, x_title=x_title, y_title=y_title, zooms=figure.zooms)
 
 
 FIGURES: Shelf[Figure] = Shelf("figure", "mtl_core.figures")

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from mtl_core.figures import Spec, View
 from mtl_core.figures._parts import (
+    by_label,
     finish,
     positive,
     split_dash,
@@ -17,77 +18,73 @@ from mtl_core.figures._parts import (
     task_dash,
     task_shape,
     wire,
-    with_labels,
     x_axis,
     y_axis,
 )
-from mtl_core.palette import tones
+from mtl_core.figures._view import Spec, View
+
+BAND = ("low", "high", "value")
+_PLACES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of training"}
 
 
 def curve_rows(frame: pd.DataFrame, name: str) -> pd.DataFrame:
-    """One quantity of every task; validation has no band, and is shown as measured."""
-    rows = frame[(frame["name"] == name) & (frame["task"] != "") & frame["mean"].notna()]
-    is_train = rows["split"] == "train"
-    value = rows["smooth"].where(is_train, rows["mean"])
-    rows = rows.assign(value=value, low=rows["low"].where(is_train), high=rows["high"].where(is_train))
-    return rows[["step", "epoch", "time", "task", "split", "low", "high", "value"]].reset_index(drop=True)
+    """One quantity of every task: [step, epoch, time, task, split, low, high, value]; validation as measured, with no band."""
+    rows = frame[((frame["name"] == name) & (frame["task"] != "") & frame["mean"].notna()).to_numpy()]
+    is_train = (rows["split"] == "train").to_numpy()
+    numbers = {
+        "low": np.where(is_train, rows["low"], np.nan),
+        "high": np.where(is_train, rows["high"], np.nan),
+        "value": np.where(is_train, rows["smooth"], rows["mean"]),
+    }
+    places = {column: rows[column].array for column in ("step", "epoch", "time", "task", "split")}
+    return pd.DataFrame(places | numbers)
 
 
-def split_lines(tidy: pd.DataFrame, spec: Spec, view: View, y_title: str, *, log: bool, only: Sequence[str] = ()) -> Any:
+def line_rows(tidy: pd.DataFrame, spec: Spec, view: View, columns: Sequence[str], *, log: bool) -> pd.DataFrame:
+    """What a chart of lines sends: numbers that its axis can hold, tasks by title."""
+    numbers = {name: positive(tidy[name], log) for name in BAND if name in columns}
+    if log and "low" in numbers:  # a band that reaches below what the axis holds ends at the line
+        is_cut = np.isnan(numbers["low"]) & ~np.isnan(numbers["high"])
+        numbers["low"] = np.where(is_cut, numbers["value"], numbers["low"])
+    return wire(tidy, view, columns, task=by_label(tidy["task"], spec), **numbers)
+
+
+def split_lines(data: Any, spec: Spec, view: View, y_title: str, *, log: bool, only: Sequence[str] = ()) -> Any:
     """Training as band and line, validation as dashed line with a marker per task.
 
     Args:
-        tidy: [x, task, split, low, high, value]; validation has neither low nor high.
+        data: [x, task, split, low, high, value] or its name.
         only: the tasks in it; all of the run's if empty.
     """
-    bands = {name: positive(tidy[name], log) for name in ("low", "high", "value")}
-    if log:  # a band that reaches below what the axis holds ends at the line
-        bands["low"] = bands["low"].fillna(bands["value"].where(bands["high"].notna()))
-    data = wire(with_labels(tidy.assign(**bands), spec), view, ["task", "split", "low", "high", "value"])
-    colour, y = task_colour(spec, view, only=only), y_axis("value", y_title, log=log)
-    base = alt.Chart(data).encode(x=x_axis(view), color=colour)
+    y = y_axis("value", y_title, view, log=log)
+    base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view, only=only, as_markers=True))
     train, validation = base.transform_filter("datum.split == 'train'"), base.transform_filter("datum.split != 'train'")
-    band = train.mark_area(opacity=0.16, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.35})
     line = base.mark_line(clip=True).encode(y=y, strokeDash=split_dash(), detail="split:N")
     dots = validation.mark_point(filled=True, size=42, opacity=1, clip=True).encode(y=y, shape=task_shape(spec, only=only))
-    layers = [band.encode(y=y_axis("low", y_title, log=log), y2="high:Q"), line, dots, _hits(base, y, view, ["task", "split"])]
+    layers = [_band(train, y_title, view, log=log), line, dots, _hits(base, y, view, ["task", "split"])]
     return finish(alt.layer(*layers), view)
 
 
 def task_lines(
-    tidy: pd.DataFrame,
-    spec: Spec,
-    view: View,
-    y_title: str,
-    *,
-    log: bool = False,
-    band: bool = False,
-    rule: float | None = None,
+    data: Any, spec: Spec, view: View, y_title: str, *, log: bool = False, has_band: bool = False, level: float | None = None
 ) -> Any:
     """One line per task, told apart by colour and dash.
 
     Args:
-        tidy: [x, task, value], with low and high if ``band``.
-        rule: where to draw a level line.
+        data: [x, task, value], with low and high for a band; or its name.
+        level: the height of the grid line to stress.
     """
-    fields = ["low", "high", "value"] if band else ["value"]
-    data = wire(with_labels(tidy.assign(**{name: positive(tidy[name], log) for name in fields}), spec), view, ["task", *fields])
-    y = y_axis("value", y_title, log=log)
+    y = y_axis("value", y_title, view, log=log, level=level)
     base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view))
-    layers = []
-    if band:
-        area = base.mark_area(opacity=0.14, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.3})
-        layers.append(area.encode(y=y_axis("low", y_title, log=log), y2="high:Q"))
-    if rule is not None:
-        layers.append(level(rule, view))
-    layers.append(base.mark_line(clip=True).encode(y=y, strokeDash=task_dash(spec)))
-    return finish(alt.layer(*layers, _hits(base, y, view, ["task"])), view)
+    line = base.mark_line(clip=True).encode(y=y, strokeDash=task_dash(spec))
+    layers = [_band(base, y_title, view, log=log)] if has_band else []
+    return finish(alt.layer(*layers, line, _hits(base, y, view, ["task"])), view)
 
 
-def level(height: float, view: View) -> Any:
-    """A thin horizontal line."""
-    rule = alt.Chart(pd.DataFrame({"level": [height]})).mark_rule(color=tones(view.theme).floor, strokeWidth=1.2)
-    return rule.encode(y="level:Q")
+def _band(base: Any, y_title: str, view: View, *, log: bool) -> Any:
+    """From low to high; its thin edge is all there is of it where each step is shown by itself."""
+    area = base.mark_area(opacity=0.15, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.35})
+    return area.encode(y=y_axis("low", y_title, view, log=log), y2="high:Q")
 
 
 def _hits(base: Any, y: alt.Y, view: View, labels: Sequence[str]) -> Any:
@@ -96,6 +93,3 @@ def _hits(base: Any, y: alt.Y, view: View, labels: Sequence[str]) -> Any:
     value = alt.Tooltip("value:Q", title="Value", format=".4~g")
     place = alt.Tooltip(f"{view.x}:Q", title=_PLACES[view.x], format=",.6~g")
     return base.mark_point(opacity=0, size=90, clip=True).encode(y=y, tooltip=[*words, value, place])
-
-
-_PLACES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of training"}

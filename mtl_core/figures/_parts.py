@@ -8,10 +8,12 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from mtl_core.figures import Spec, View
+from mtl_core.figures._view import Spec, View
 from mtl_core.palette import TYPE, task_colours, task_dashes, task_shapes, tones
 
+Floats = NDArray[np.float64]
 X_TITLES = {"step": "Training step", "epoch": "Epoch", "time": "Training time"}
 _X_FORMATS = {
     "step": "datum.value >= 1e6 ? format(datum.value / 1e6, '.3~f') + ' M' : format(datum.value, ',.6~f')",
@@ -19,6 +21,7 @@ _X_FORMATS = {
     "time": "datum.value >= 7200 ? format(datum.value / 3600, '.2~f') + ' h' :"
     " datum.value >= 180 ? format(datum.value / 60, '.2~f') + ' min' : format(datum.value, '.3~f') + ' s'",
 }
+_POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
 WHEEL = "wheel![event.ctrlKey || event.metaKey || event.altKey]"  # a bare wheel scrolls the page; a pinch sends ctrlKey
 
 
@@ -29,13 +32,19 @@ def x_axis(view: View) -> alt.X:
     return alt.X(f"{view.x}:Q", title=X_TITLES[view.x], axis=axis, scale=alt.Scale(domain=domain, zero=False, nice=False))
 
 
-def y_axis(field: str, title: str, *, log: bool = False, domain: Sequence[float] | None = None) -> alt.Y:
-    """A vertical axis with few, short numbers."""
-    bounds = alt.Undefined if domain is None else list(domain)
-    scale = alt.Scale(type="log" if log else "linear", zero=False, nice=True, domain=bounds)
-    # log axes get a label per power of ten and the like: drop what would overlap
+def y_axis(field: str, title: str, view: View, *, log: bool = False, level: float | None = None) -> alt.Y:
+    """A vertical axis with few, short numbers; the grid line at ``level``, if it is in sight, stands out."""
+    # log axes get a label per power of ten and the like: labelOverlap drops what would collide
     axis = alt.Axis(format=".3~g", tickCount=5, labelOverlap=True)
-    return alt.Y(f"{field}:Q", title=title, axis=axis, scale=scale)
+    if log:
+        axis.gridWidth = {"condition": {"test": _POWER_OF_TEN, "value": 1}, "value": 0}
+    if level is not None:
+        test, tone = f"abs(datum.value - {level:g}) < 1e-12", tones(view.theme)
+        axis.gridColor = {"condition": {"test": test, "value": tone.floor}, "value": tone.grid}
+        axis.gridWidth = {"condition": {"test": test, "value": 1.6}, "value": 1}
+    return alt.Y(
+        f"{field}:Q", title=title, axis=axis, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log)
+    )
 
 
 def zoom() -> alt.Parameter:
@@ -44,9 +53,10 @@ def zoom() -> alt.Parameter:
 
 
 def labels(spec: Spec) -> dict[str, str]:
-    """What to call each task: its title, or its name where two share a title."""
+    """What to call each task: its title; its name where two share a title."""
     titles = [task["title"] for task in spec["tasks"]]
-    return {task["name"]: task["title"] if titles.count(task["title"]) == 1 else task["name"] for task in spec["tasks"]}
+    named = {task["name"]: task["title"] if titles.count(task["title"]) == 1 else task["name"] for task in spec["tasks"]}
+    return named if len(set(named.values())) == len(named) else {name: name for name in named}
 
 
 def rows_of(frame: pd.DataFrame) -> list[Any]:
@@ -54,29 +64,32 @@ def rows_of(frame: pd.DataFrame) -> list[Any]:
     return list(frame.itertuples(index=False))
 
 
-def with_labels(tidy: pd.DataFrame, spec: Spec, *columns: str) -> pd.DataFrame:
-    """The table with tasks by title, as categories."""
+def by_label(names: pd.Series, spec: Spec) -> pd.Categorical:
+    """A column of task names as categories with the tasks' titles; what is no task of the run is missing."""
     named = labels(spec)
-    for column in columns or ("task",):
-        texts = [named.get(str(task), str(task)) for task in tidy[column]]
-        tidy = tidy.assign(**{column: pd.Categorical(texts, categories=list(named.values()))})
-    return tidy
+    column = names if isinstance(names.dtype, pd.CategoricalDtype) else names.astype("category")
+    known = list(named)
+    places = np.array([known.index(name) if name in named else -1 for name in column.cat.categories] + [-1])
+    return pd.Categorical.from_codes(places[column.cat.codes], categories=pd.Index(list(named.values()), dtype="str"))
 
 
-def task_colour(spec: Spec, view: View, *, field: str = "task", legend: bool = True, only: Sequence[str] = ()) -> alt.Color:
+def task_colour(
+    spec: Spec, view: View, *, field: str = "task", as_markers: bool = False, only: Sequence[str] = ()
+) -> alt.Color:
     """Colour by task, always the palette's; the legend lists the run's tasks whether they have numbers yet or not."""
-    return alt.Color(f"{field}:N", scale=_scale(spec, task_colours(spec, view.theme), only), legend=_legend(spec, only, legend))
+    legend = _legend(spec, only, as_markers=as_markers)
+    return alt.Color(f"{field}:N", scale=_scale(spec, task_colours(spec, view.theme), only), legend=legend)
 
 
 def task_dash(spec: Spec, *, only: Sequence[str] = ()) -> alt.StrokeDash:
     """Dashes by task: the second channel for lines. Its legend merges with that of the colour."""
     dashes = {task: list(dash) for task, dash in task_dashes(spec).items()}
-    return alt.StrokeDash("task:N", scale=_scale(spec, dashes, only), legend=_legend(spec, only, True))
+    return alt.StrokeDash("task:N", scale=_scale(spec, dashes, only), legend=_legend(spec, only, as_markers=False))
 
 
 def task_shape(spec: Spec, *, only: Sequence[str] = ()) -> alt.Shape:
     """Marker by task: the second channel for points. Its legend merges with that of the colour."""
-    return alt.Shape("task:N", scale=_scale(spec, task_shapes(spec), only), legend=_legend(spec, only, True))
+    return alt.Shape("task:N", scale=_scale(spec, task_shapes(spec), only), legend=_legend(spec, only, as_markers=True))
 
 
 def split_dash() -> alt.StrokeDash:
@@ -87,21 +100,30 @@ def split_dash() -> alt.StrokeDash:
     return alt.StrokeDash("split:N", scale=scale, legend=legend)
 
 
-def wire(tidy: pd.DataFrame, view: View, columns: Sequence[str]) -> pd.DataFrame:
-    """Only what the chart draws, in as few bytes as screens can tell apart: 32-bit numbers, categories for texts."""
-    frame = tidy[[view.x, *columns] if view.x in tidy else list(columns)].reset_index(drop=True)
-    narrow = {}
-    for name, dtype in frame.dtypes.items():
-        if dtype.kind == "f":
-            narrow[name] = "float32"
-        elif dtype.kind in "iu" and (not len(frame) or frame[name].abs().max() < 2**31):
-            narrow[name] = "int32"
-    return frame.astype(narrow)
+def wire(tidy: pd.DataFrame, view: View, columns: Sequence[str], **instead: Any) -> pd.DataFrame:
+    """Only what the chart draws, in as few bytes as screens can tell apart: 32-bit numbers, categories for texts.
+
+    Args:
+        instead: other values for some of the columns, or for new ones.
+    """
+    names = [view.x, *columns] if view.x in tidy else list(columns)
+    return pd.DataFrame({name: _narrow(instead[name] if name in instead else tidy[name]) for name in names})
 
 
-def positive(values: pd.Series, is_log: bool) -> pd.Series:
-    """The values, without what a logarithmic axis cannot hold."""
-    return values.where(values > 0) if is_log else values.where(np.isfinite(values))
+def _narrow(values: Any) -> Any:
+    if isinstance(values, pd.Categorical) or values.dtype.kind not in "fiu":
+        return values if isinstance(values, pd.Categorical) else values.array
+    numbers = np.asarray(values)
+    if numbers.dtype.kind == "f":
+        return numbers.astype(np.float32)
+    return numbers.astype(np.int32) if not len(numbers) or abs(numbers).max() < 2**31 else numbers
+
+
+def positive(values: pd.Series, is_log: bool) -> Floats:
+    """The values, without what the axis cannot hold: infinities and, if logarithmic, what is not positive."""
+    numbers = values.to_numpy(dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        return np.where(np.isfinite(numbers) & ((numbers > 0) | (not is_log)), numbers, np.nan)
 
 
 def finish(chart: Any, view: View, *, zooms: bool = True) -> Any:
@@ -120,16 +142,18 @@ def finish(chart: Any, view: View, *, zooms: bool = True) -> Any:
     return chart
 
 
-def empty(sentence: str, y_title: str, view: View, *, x_title: str | None = None, zooms: bool = True) -> Any:
-    """Axes and a sentence."""
-    tone = tones(view.theme)
-    place = pd.DataFrame({view.x: [0.5], "y": [0.5], "sentence": [sentence]})
-    bare = alt.Axis(labels=False, ticks=False, grid=False)
-    scale = alt.Scale(domain=[0, 1])
+def empty_rows(sentence: str, view: View) -> pd.DataFrame:
+    """The one row of an empty chart."""
+    return pd.DataFrame({view.x: [0.5], "y": [0.5], "sentence": [sentence]})
+
+
+def empty(data: Any, view: View, *, x_title: str | None, y_title: str, zooms: bool) -> Any:
+    """Axes and a sentence; ``data`` as made by ``empty_rows``."""
+    bare, scale = alt.Axis(labels=False, ticks=False, grid=False), alt.Scale(domain=[0, 1])
     x = alt.X(f"{view.x}:Q", title=X_TITLES[view.x] if x_title is None else x_title, axis=bare, scale=scale)
     text = (
-        alt.Chart(place)
-        .mark_text(color=tone.soft_ink, fontSize=TYPE.label, font=TYPE.font)
+        alt.Chart(data)
+        .mark_text(color=tones(view.theme).soft_ink, fontSize=TYPE.label, font=TYPE.font)
         .encode(x=x, y=alt.Y("y:Q", title=y_title, axis=bare, scale=scale), text="sentence:N")
     )
     return finish(alt.layer(text), view, zooms=zooms)
@@ -156,7 +180,7 @@ def theme(view: View) -> dict[str, Any]:
         "orient": "top",
         "direction": "horizontal",
         "titleFontWeight": 500,
-        "labelLimit": 240,
+        "labelLimit": 190,
         "symbolSize": 110,
         "symbolStrokeWidth": 2.5,
         "columnPadding": 16,
@@ -169,7 +193,7 @@ def theme(view: View) -> dict[str, Any]:
         "axis": axis,
         "axisX": {"grid": False},
         "legend": legend,
-        "line": {"strokeWidth": 2.2, "strokeCap": "round", "strokeJoin": "round"},
+        "line": {"strokeWidth": 2.2, "strokeJoin": "round"},
         "mark": {"aria": False},  # thousands of points are no use to a screen reader; the sentences below the figure are
     }
 
@@ -179,10 +203,13 @@ def _scale(spec: Spec, looks: dict[str, Any], only: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=[label for _, label in shown], range=[looks[name] for name, _ in shown])
 
 
-def _legend(spec: Spec, only: Sequence[str], is_shown: bool) -> alt.Legend | None:
-    if not is_shown:
-        return None
+def _legend(spec: Spec, only: Sequence[str], *, as_markers: bool) -> alt.Legend:
     texts = [label for name, label in labels(spec).items() if not only or name in only]
-    longest = max((len(text) for text in texts), default=1)
-    columns = max(1, min(len(texts), 64 // (longest + 5)))  # about 64 characters fit in half a page
-    return alt.Legend(title=None, columns=columns, symbolType="stroke", symbolSize=420)
+    lengths = [min(len(text), 26) + 5 for text in texts]  # in letters; 5 for the symbol and the gap
+
+    def is_too_wide(columns: int) -> bool:
+        return sum(max(lengths[column::columns]) for column in range(columns)) > 76  # about half a page
+
+    columns = next((n for n in range(len(texts), 1, -1) if not is_too_wide(n)), 1)
+    look = {"symbolSize": 90} if as_markers else {"symbolType": "stroke", "symbolSize": 420}
+    return alt.Legend(title=None, columns=columns, symbolOpacity=1, **look)

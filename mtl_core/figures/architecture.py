@@ -11,12 +11,13 @@ import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View
 from mtl_core.figures._parts import rows_of
-from mtl_core.figures._svg import short, svg, tag, text_width, words
+from mtl_core.figures._svg import short, svg, tag, text_width, words, wrap
 from mtl_core.palette import TYPE, Tones, task_colours, tones
 
 WIDTH = 900.0
-MARGIN, INPUT, HEAD, GAP = 6.0, 84.0, 158.0, 26.0  # the head column holds task titles
+MARGIN, INPUT, HEAD, GAP = 6.0, 84.0, 172.0, 24.0  # the head column holds task titles
 LANE, TOP = 56.0, 34.0
+NARROW = 44.0  # a block too narrow for its numbers
 
 
 @FIGURES.register
@@ -31,6 +32,7 @@ class Architecture(Figure):
     when_to_worry = (
         "A small shared block before many tasks is a bottleneck: there they compete for room as well as for direction."
     )
+    waiting = "Choose tasks and an architecture; the network appears here."
     source = "report"
     medium = "svg"
     zooms = False
@@ -45,16 +47,17 @@ class Architecture(Figure):
         return frame
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> str:
+    def picture(cls, data: pd.DataFrame, spec: Spec, view: View) -> str:
         tone = tones(view.theme)
-        if tidy.empty:
-            sentence = "Choose tasks and an architecture; the network appears here."
+        if data.empty:
+            sentence = cls.waiting
             text = words(sentence, WIDTH / 2, 50, size=TYPE.title, text_anchor="middle", fill=tone.soft_ink)
             return svg(text, WIDTH, 90, label=sentence, ink=tone.ink)
-        plan = _layout(tidy, spec)
-        parts = [_input(plan, spec, tone), _shared(plan, tidy, tone), _branches(plan, tidy, spec, view)]
+        plan = _layout(data, spec)
+        parts = [_input(plan, spec, tone), _shared(plan, data, tone), _branches(plan, data, spec, view)]
         bars = _bars(spec, view, top=plan.bottom + 26)
-        return svg("".join(parts) + bars, WIDTH, plan.bottom + 26 + 96, label=_description(spec), ink=tone.ink)
+        height = plan.bottom + 26 + (96 if len(spec["tasks"]) > 1 else 30)
+        return svg("".join(parts) + bars, WIDTH, height, label=_description(spec), ink=tone.ink)
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,11 @@ def _layout(tidy: pd.DataFrame, spec: Spec) -> _Layout:
     n_stages = len(spec["report"]["stages"])
     names = [task["name"] for task in spec["tasks"]]
     n_shared = sum(bool(stage["is_shared"]) for stage in spec["report"]["stages"])
-    gap = GAP if n_stages <= 6 else 14.0
     fork = 44.0  # room for the lines to part
-    room = WIDTH - 2 * MARGIN - INPUT - HEAD - fork - (n_stages + 1) * gap
-    width = room / max(n_stages, 1)
-    width = min(width, 150.0)
+    room = WIDTH - 2 * MARGIN - INPUT - HEAD - fork
+    gap = GAP if n_stages <= 6 else 12.0
+    width = min((room - (n_stages + 1) * gap) / max(n_stages, 1), 150.0)
+    gap = (room - n_stages * width) / (n_stages + 1)  # few stages stand further apart
     lane = LANE if len(names) > 1 else 84.0
     height = max(lane * len(names), 150.0)
     start = TOP + (height - lane * len(names)) / 2
@@ -87,7 +90,7 @@ def _layout(tidy: pd.DataFrame, spec: Spec) -> _Layout:
     x, stages, branch = MARGIN + INPUT + gap, {}, 0.0
     for order in range(n_stages + 1):
         if order == n_shared:
-            branch = x - gap + 4
+            branch = x - gap + 4 if order else x - gap / 2
             x += fork
         stages[order] = x
         x += width + gap
@@ -148,6 +151,9 @@ def _shared(plan: _Layout, tidy: pd.DataFrame, tone: Tones) -> str:
 
 def _block_words(row: Any, x: float, y: float, width: float, fill: str) -> str:
     inner, middle = width - 10, x + width / 2
+    if width < NARROW:
+        turned: dict[str, Any] = {"text_anchor": "middle", "fill": fill, "transform": f"rotate(-90 {middle:g} {y:g})"}
+        return words(str(row.stage), middle, y + 4, width=96, font_weight=600, **turned)
     lines = [
         (str(row.stage), TYPE.label, 600),
         (_count(row.n_parameters, inner), TYPE.small, 400),
@@ -188,7 +194,10 @@ def _copy(plan: _Layout, row: Any, y: float, colour: str, tone: Tones) -> str:
     x, width = plan.stages[row.order], plan.stage_width
     place = {"x": x, "y": y - 20, "width": width, "height": 40, "rx": 8}
     box = tag("rect", **place, fill=tone.card)
-    tint = tag("rect", **place, fill=colour, fill_opacity=0.16, stroke=colour, stroke_width=1.4)
+    hint = tag("title", escape(f"{row.stage}: {row.n_parameters:,} parameters"))
+    tint = tag("rect", hint, **place, fill=colour, fill_opacity=0.16, stroke=colour, stroke_width=1.4)
+    if width < NARROW:
+        return box + tint
     middle: dict[str, Any] = {"width": width - 8, "text_anchor": "middle"}
     name = words(row.stage, x + width / 2, y - 3, font_weight=600, **middle)
     count = words(_count(row.n_parameters, width - 8), x + width / 2, y + 12, size=11, fill=tone.soft_ink, **middle)
@@ -199,9 +208,15 @@ def _head(x: float, y: float, *, title: str, n_parameters: int, colour: str, ton
     width = HEAD
     card = tag("rect", x=x, y=y - 22, width=width, height=44, rx=10, fill=tone.card, stroke=colour, stroke_width=2)
     flag = tag("path", d=f"M{x + 10:g},{y - 22:g} h-0 a10,10 0 0 0 -10,10 v24 a10,10 0 0 0 10,10 z", fill=colour)
-    name = words(title, x + 20, y - 2, size=TYPE.label, width=width - 28, font_weight=650)
-    count = words(f"head, {short(n_parameters)} parameters", x + 20, y + 14, size=11, width=width - 28, fill=tone.soft_ink)
-    return card + flag + name + count
+    inner = width - 30
+    lines = wrap(title, 1.15 * TYPE.label, inner)
+    tops = (-2, 14) if len(lines) == 1 else (-9, 4, 17)
+    texts = [
+        words(line, x + 20, y + top, size=TYPE.label, width=inner, font_weight=600)
+        for line, top in zip(lines, tops, strict=False)
+    ]
+    count = words(f"head, {short(n_parameters)} parameters", x + 20, y + tops[-1], size=11, width=inner, fill=tone.soft_ink)
+    return card + flag + "".join(texts) + count
 
 
 def _bars(spec: Spec, view: View, *, top: float) -> str:
@@ -214,8 +229,8 @@ def _bars(spec: Spec, view: View, *, top: float) -> str:
     rows = [("This network", here, report["n_total"], report["flops"])]
     if len(names) > 1:
         rows.append(("Separate networks", separate, report["n_separate"], report["flops_separate"]))
-    left, room = 132.0, 470.0
-    most = max(report["n_total"], report["n_separate"], 1)
+    left, room = 152.0, 450.0
+    most = max(1, *(sum(segments.values()) for _, segments, _, _ in rows))
     parts = []
     for n, (name, segments, total, flops) in enumerate(rows):
         y = top + n * 36

@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import empty, finish, wire, x_axis
+from mtl_core.figures._parts import finish, wire, x_axis
 from mtl_core.palette import tones
 
 MOST = 0.5  # beyond this mean cosine the colour no longer changes: means over pairs are small
@@ -26,6 +26,7 @@ class ConflictByStage(Figure):
     when_to_worry = (
         "A stage stays orange: the tasks may be better off with a copy each from there on, so lower the sharing depth."
     )
+    waiting = "Conflict appears with the first measurement of gradients."
     source = "stages"
 
     @classmethod
@@ -38,11 +39,16 @@ class ConflictByStage(Figure):
         return frame[frame["cross"].notna()].reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        if tidy.empty:
-            return empty("Conflict appears with the first measurement of gradients.", "Shared stage", view)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, "Shared stage"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return wire(tidy, view, [f"{view.x}_end", "stage", "cross", "cosine", "floor", "below", "floor_below", "n"])
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         tone, end = tones(view.theme), f"{view.x}_end"
-        data = wire(tidy, view, [end, "stage", "cross", "cosine", "floor", "below", "floor_below", "n"])
         y = alt.Y(
             "stage:N",
             title="Shared stage",
@@ -53,19 +59,28 @@ class ConflictByStage(Figure):
         legend = alt.Legend(
             title="Mean cosine between tasks", gradientLength=180, gradientThickness=10, values=[-MOST, 0, MOST], format="+.1f"
         )
-        tooltip = [
-            alt.Tooltip("stage:N", title="Stage"),
-            alt.Tooltip("cross:Q", title="Mean cosine of pairs", format="+.3f"),
-            alt.Tooltip("floor:Q", title="A task with itself", format="+.3f"),
-            alt.Tooltip("below:Q", title="Pairs in conflict", format=".0%"),
-            alt.Tooltip("floor_below:Q", title="… a task with itself", format=".0%"),
-            alt.Tooltip(f"{view.x}:Q", title=f"From {view.x}", format=",.6~g"),
-            alt.Tooltip(f"{end}:Q", title="to", format=",.6~g"),
-            alt.Tooltip("n:Q", title="Measurements"),
-        ]
         cells = (
             alt.Chart(data)
             .mark_rect(clip=True)
-            .encode(x=x_axis(view), x2=f"{end}:Q", y=y, color=alt.Color("cross:Q", scale=scale, legend=legend), tooltip=tooltip)
+            .encode(
+                x=x_axis(view),
+                x2=f"{end}:Q",
+                y=y,
+                color=alt.Color("cross:Q", scale=scale, legend=legend),
+                tooltip=_tooltips(view),
+            )
         )
         return finish(alt.layer(cells), view)
+
+
+def _tooltips(view: View) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("stage:N", title="Stage"),
+        alt.Tooltip("cross:Q", title="Mean cosine of pairs", format="+.3f"),
+        alt.Tooltip("floor:Q", title="A task with itself", format="+.3f"),
+        alt.Tooltip("below:Q", title="Pairs in conflict", format=".0%"),
+        alt.Tooltip("floor_below:Q", title="… a task with itself", format=".0%"),
+        alt.Tooltip(f"{view.x}:Q", title=f"From {view.x}", format=",.6~g"),
+        alt.Tooltip(f"{view.x}_end:Q", title="to", format=",.6~g"),
+        alt.Tooltip("n:Q", title="Measurements"),
+    ]

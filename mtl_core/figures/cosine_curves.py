@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._lines import level
-from mtl_core.figures._parts import empty, finish, labels, task_colour, wire, with_labels, x_axis, y_axis
+from mtl_core.figures._parts import by_label, finish, labels, task_colour, wire, x_axis, y_axis
 from mtl_core.palette import tones
 
 TITLE = "Cosine between gradients"
 FLOOR = "a task with itself"
+MANY, STRESSED = 6, 4  # with more pairs than this, only so many are drawn in full
 
 
 @FIGURES.register
@@ -24,12 +24,13 @@ class CosineCurves(Figure):
     title = "Gradient conflict over time"
     how_to_read = (
         "A line striped in two colours is that pair of tasks, compared across two halves of a batch: above zero they pull the "
-        "same way, below zero apart; the grey band is each task against itself, the most that this much data can show."
+        "same way, below zero apart (of many pairs the four lowest stand out); the grey band is each task against itself, the most that this much data can show."
     )
     when_to_worry = (
         "A pair stays below zero while the grey band is clearly above it; a grey band near zero means that batches are too "
         "small to tell."
     )
+    waiting = "Conflict appears with the first measurement of gradients."
     source = "cosines"
 
     @classmethod
@@ -43,45 +44,87 @@ class CosineCurves(Figure):
         ``value`` is the smoothed cross-half cosine. The rows of the noise floor have the pair ``FLOOR``, no tasks, and span
         ``low`` to ``high`` over all tasks.
         """
-        known = frame[frame["smooth"].notna()].astype({"task": "str", "other": "str"})
-        named = labels(spec)
-        is_floor = known["task"] == known["other"]
-        pairs = known[~is_floor].rename(columns={"smooth": "value"})
-        pairs = pairs.assign(
-            pair=[f"{named.get(a, a)} – {named.get(b, b)}" for a, b in zip(pairs["task"], pairs["other"], strict=True)]
-        )
-        grouped = known[is_floor].groupby(["step", "epoch", "time"], as_index=False)
-        floor = grouped.agg(low=("smooth", "min"), high=("smooth", "max"), value=("smooth", "mean")).assign(pair=FLOOR)
+        known = frame[frame["smooth"].notna().to_numpy()].rename(columns={"smooth": "value"})
+        a, b = (known[name].cat.codes.to_numpy().astype(int) for name in ("task", "other"))
+        tasks = list(frame["task"].cat.categories)
+        names = _pair_names(tasks, spec)
+        pair = pd.Categorical.from_codes(a * len(tasks) + b, categories=names)
+        pairs = known.assign(pair=pair, low=np.nan, high=np.nan)[a != b]
         columns = ["step", "epoch", "time", "pair", "task", "other", "cosine", "cross", "low", "high", "value"]
-        return pd.concat([pairs, floor], ignore_index=True).reindex(columns=columns)
+        both: pd.DataFrame = pd.concat([pairs, _floor(known[a == b], names)], ignore_index=True)
+        return both.reindex(columns=columns)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        if tidy.empty:
-            return empty("Conflict appears with the first measurement of gradients.", TITLE, view)
-        fields = ["pair", "task", "other", "cosine", "low", "high", "value"]
-        rows = with_labels(tidy, spec, "task", "other").assign(pair=tidy["pair"].astype("category"))
-        rows = rows.replace({"cosine": {np.inf: np.nan, -np.inf: np.nan}})
-        y = y_axis("value", TITLE)
-        base = alt.Chart(wire(rows, view, fields)).encode(x=x_axis(view))
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, TITLE
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        fields = ["pair", "task", "other", "cosine", "low", "high", "value", "opacity"]
+        tasks = {name: by_label(tidy[name], spec) for name in ("task", "other")}
+        return wire(tidy, view, fields, opacity=_opacity(tidy), **tasks)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        y, grey = y_axis("value", TITLE, view, level=0.0), tones(view.theme).floor
+        base = alt.Chart(data).encode(x=x_axis(view))
         floor = base.transform_filter(f"datum.pair == '{FLOOR}'")
-        pairs = base.transform_filter(f"datum.pair != '{FLOOR}'").encode(y=y, detail="pair:N")
-        grey = tones(view.theme).floor
-        tooltip = [
-            alt.Tooltip("pair:N", title="Pair"),
-            alt.Tooltip("value:Q", title="Across halves", format="+.3f"),
-            alt.Tooltip("cosine:Q", title="Whole batch", format="+.3f"),
-            alt.Tooltip(f"{view.x}:Q", title=view.x.capitalize(), format=",.6~g"),
-        ]
+        pairs = base.transform_filter(f"datum.pair != '{FLOOR}'").encode(
+            y=y, detail="pair:N", opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
+        )
+        band = floor.mark_area(color=grey, opacity=0.22, clip=True)
         layers = [
-            floor.mark_area(color=grey, opacity=0.22, clip=True).encode(y=y_axis("low", TITLE), y2="high:Q"),
+            band.encode(y=y_axis("low", TITLE, view, level=0.0), y2="high:Q"),
             floor.mark_line(color=grey, strokeWidth=1.4, strokeDash=[3, 3], clip=True).encode(y=y),
-            level(0.0, view),
             pairs.mark_line(clip=True).encode(color=task_colour(spec, view)),
             # the other task's colour as dashes on top: the line is striped in both
-            pairs.mark_line(strokeDash=[7, 9], strokeCap="butt", clip=True).encode(
-                color=task_colour(spec, view, field="other", legend=False)
-            ),
-            base.mark_point(opacity=0, size=90, clip=True).encode(y=y, tooltip=tooltip),
+            pairs.mark_line(strokeDash=[7, 9], clip=True).encode(color=task_colour(spec, view, field="other")),
+            base.mark_point(opacity=0, size=90, clip=True).encode(y=y, tooltip=_tooltips(view)),
         ]
         return finish(alt.layer(*layers), view)
+
+
+def _pair_names(tasks: list[str], spec: Spec) -> pd.Index:
+    """A name for each ordered pair, row by row of the matrix, and one for the noise floor."""
+    named = labels(spec)
+    titles = [named.get(task, task) for task in tasks]
+    texts = [f"{one} – {other}" for one in titles for other in titles]
+    if len(set(texts)) < len(texts):  # titles with dashes in them
+        texts = [f"{text} ({n // len(tasks) + 1}, {n % len(tasks) + 1})" for n, text in enumerate(texts)]
+    return pd.Index([*texts, FLOOR], dtype="str")
+
+
+def _floor(own: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
+    """Lowest, highest and mean cosine of a task with itself at each step."""
+    if own.empty:
+        return own.assign(pair=pd.Categorical.from_codes([], categories=names), low=np.nan, high=np.nan)
+    ordered = own.sort_values("step", kind="stable")
+    starts = np.flatnonzero(np.diff(ordered["step"], prepend=ordered["step"].iloc[0] - 1))
+    value = ordered["value"].to_numpy()
+    floor = ordered.iloc[starts].assign(
+        low=np.minimum.reduceat(value, starts),
+        high=np.maximum.reduceat(value, starts),
+        value=np.add.reduceat(value, starts) / np.diff(starts, append=len(value)),
+        pair=pd.Categorical.from_codes(np.full(len(starts), len(names) - 1), categories=names),
+    )
+    nobody = pd.Categorical.from_codes(np.full(len(starts), -1), categories=own["task"].cat.categories)
+    return floor.assign(task=nobody, other=nobody, cosine=np.nan, cross=np.nan)
+
+
+def _opacity(tidy: pd.DataFrame) -> pd.Series:
+    """Where there are many pairs, those that conflict most stand out, by their last measurements."""
+    is_pair = (tidy["pair"] != FLOOR).to_numpy()
+    if tidy["pair"].nunique() - 1 <= MANY:
+        return pd.Series(1.0, index=tidy.index)
+    recent = tidy[is_pair & (tidy["step"] >= tidy["step"].quantile(0.75)).to_numpy()]
+    worst = recent.groupby("pair", observed=True)["value"].mean().nsmallest(STRESSED).index
+    return pd.Series(np.where(tidy["pair"].isin(worst) | ~is_pair, 1.0, 0.28), index=tidy.index)
+
+
+def _tooltips(view: View) -> list[alt.Tooltip]:
+    return [
+        alt.Tooltip("pair:N", title="Pair"),
+        alt.Tooltip("value:Q", title="Across halves", format="+.3f"),
+        alt.Tooltip("cosine:Q", title="Whole batch", format="+.3f"),
+        alt.Tooltip(f"{view.x}:Q", title=view.x.capitalize(), format=",.6~g"),
+    ]

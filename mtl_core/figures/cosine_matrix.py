@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import empty, finish, labels, wire, with_labels
+from mtl_core.figures._parts import by_label, finish, labels, wire
 from mtl_core.palette import TYPE, tones
 
 
@@ -22,6 +22,7 @@ class CosineMatrix(Figure):
         "pulls together, orange apart; the outlined diagonal is a task against itself and shows how much is noise."
     )
     when_to_worry = "A cell is clearly orange while both of its diagonal cells are clearly blue: that conflict is real."
+    waiting = "The table appears with the first measurement of gradients."
     source = "matrix"
     zooms = False
 
@@ -35,22 +36,26 @@ class CosineMatrix(Figure):
         return frame[frame["cross"].notna()].reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        if tidy.empty:
-            sentence = "The table appears with the first measurement of gradients."
-            return empty(sentence, "Task", view, x_title="Task", zooms=False)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return "Task", "Task"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        tasks = {name: by_label(tidy[name], spec) for name in ("task", "other")}
+        return wire(tidy, view, list(tidy.columns), **tasks)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         tone, order = tones(view.theme), list(labels(spec).values())
-        fields = ["task", "other", "cross", "cosine", "denoised", "similarity", "below", "n"]
-        rows = with_labels(tidy, spec, "task", "other")
-        data = wire(rows, view, fields)
-        axis = alt.Axis(labelAngle=0, labelLimit=110, labelColor=tone.ink, domain=False, ticks=False)
-        x = alt.X("other:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
-        y = alt.Y("task:N", title=None, scale=alt.Scale(domain=order, paddingInner=0.04), axis=axis)
+        scale, look = alt.Scale(domain=order, paddingInner=0.04), {"labelColor": tone.ink, "domain": False, "ticks": False}
+        widest = min(110, 480 // len(order))  # in pixels, on half a page
+        x = alt.X("other:N", title=None, scale=scale, axis=alt.Axis(labelAngle=0, labelLimit=widest, **look))
+        y = alt.Y("task:N", title=None, scale=scale, axis=alt.Axis(labelLimit=110, **look))
         base = alt.Chart(data).encode(x=x, y=y)
-        scale = alt.Scale(domain=[-1, 1], range=list(tone.diverging), interpolate="lab", clamp=True)
+        hues = alt.Scale(domain=[-1, 1], range=list(tone.diverging), interpolate="lab", clamp=True)
         legend = alt.Legend(title="Cosine: −1 apart, +1 together", gradientLength=180, gradientThickness=10, tickCount=5)
         cells = base.mark_rect(cornerRadius=5).encode(
-            color=alt.Color("cross:Q", scale=scale, legend=legend), tooltip=_tooltips()
+            color=alt.Color("cross:Q", scale=hues, legend=legend), tooltip=_tooltips()
         )
         same = "datum.task == datum.other"
         rim = base.transform_filter(same).mark_rect(cornerRadius=5, filled=False, stroke=tone.floor, strokeWidth=2)

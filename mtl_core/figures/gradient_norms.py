@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._lines import task_lines
-from mtl_core.figures._parts import empty
+from mtl_core.figures._lines import line_rows, task_lines
 
 
 @FIGURES.register
@@ -21,6 +20,7 @@ class GradientNorms(Figure):
         "equal ratios."
     )
     when_to_worry = "One task pulls more than ten times as hard as another: under equal weights it decides alone."
+    waiting = "Norms appear with the first measurement of gradients."
     source = "norms"
 
     @classmethod
@@ -33,8 +33,13 @@ class GradientNorms(Figure):
         return frame[frame["norm"].notna()].rename(columns={"smooth": "value"}).reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        title = "Gradient length (log scale)"
-        if tidy.empty:
-            return empty("Norms appear with the first measurement of gradients.", title, view)
-        return task_lines(tidy, spec, view, title, log=True)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, "Gradient length (log scale)"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return line_rows(tidy, spec, view, ["task", "value"], log=True)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], log=True)

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View
-from mtl_core.figures._lines import curve_rows, split_lines
-from mtl_core.figures._parts import empty
+from mtl_core.figures._lines import BAND, curve_rows, line_rows, split_lines
 
 
 @FIGURES.register
@@ -24,6 +23,7 @@ class Losses(Figure):
         "A task goes flat while others fall (it is drowned out), or its dashed line turns up while the solid one falls "
         "(it learns the examples by heart)."
     )
+    waiting = "The curves appear with the first training steps."
     source = "curves"
 
     @classmethod
@@ -32,8 +32,13 @@ class Losses(Figure):
         return curve_rows(frame, "loss")
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        title = "Loss (log scale)" if view.log_y else "Loss"
-        if tidy.empty:
-            return empty("The curves appear with the first training steps.", title, view)
-        return split_lines(tidy, spec, view, title, log=view.log_y)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, "Loss (log scale)" if view.log_y else "Loss"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return line_rows(tidy, spec, view, ["task", "split", *BAND], log=view.log_y)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        return split_lines(data, spec, view, cls.axes(spec, view)[1], log=view.log_y)

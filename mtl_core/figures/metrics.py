@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View
-from mtl_core.figures._lines import curve_rows, split_lines
-from mtl_core.figures._parts import empty
+from mtl_core.figures._lines import BAND, curve_rows, line_rows, split_lines
 
 
 @FIGURES.register
@@ -23,6 +22,7 @@ class Metrics(Figure):
     when_to_worry = (
         "The training band leaves the validation line behind, or one task gets better only while another gets worse."
     )
+    waiting = "Scores appear with the first training steps."
     source = "curves"
 
     @classmethod
@@ -37,26 +37,37 @@ class Metrics(Figure):
     def tidy(cls, frame: pd.DataFrame, spec: Spec) -> pd.DataFrame:
         """[step, epoch, time, task, split, low, high, value, metric, panel]."""
         parts = []
-        for task, metric in _scored(spec):
-            rows = curve_rows(frame[frame["task"] == task], metric["name"])
-            parts.append(rows.assign(metric=metric["name"], panel=_key(metric)))
-        return pd.concat(parts, ignore_index=True) if parts else curve_rows(frame.iloc[:0], "").assign(metric="", panel="")
+        for name in dict.fromkeys(metric["name"] for _, metric in _scored(spec)):
+            panels = {task: _key(metric) for task, metric in _scored(spec) if metric["name"] == name}
+            rows = curve_rows(frame, name)
+            parts.append(rows.assign(metric=name, panel=rows["task"].astype("str").map(panels)))
+        whole = pd.concat(parts, ignore_index=True) if parts else curve_rows(frame, "").assign(metric="", panel="")
+        return whole[whole["panel"].notna()].reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        panels = cls.choices(spec)
-        choice = view.choice if view.choice in panels else next(iter(panels))
-        title, only = panels[choice] or "Score", [task for task, metric in _scored(spec) if _key(metric) == choice]
-        rows = tidy[tidy["panel"] == choice]
-        if rows.empty:
-            return empty("Scores appear with the first training steps.", title, view)
-        return split_lines(rows, spec, view, title, log=False, only=only)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, cls.choices(spec)[_panel(spec, view)] or "Score"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return line_rows(tidy[tidy["panel"] == _panel(spec, view)], spec, view, ["task", "split", *BAND], log=False)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        only = [task for task, metric in _scored(spec) if _key(metric) == _panel(spec, view)]
+        return split_lines(data, spec, view, cls.axes(spec, view)[1], log=False, only=only)
 
 
 def _scored(spec: Spec) -> list[tuple[str, Any]]:
     """Each task with each of its metrics, headline first."""
     pairs = [(task["name"], metric, rank) for task in spec.get("tasks", ()) for rank, metric in enumerate(task["metrics"])]
     return [(name, metric) for name, metric, _ in sorted(pairs, key=lambda pair: pair[2])]
+
+
+def _panel(spec: Spec, view: View) -> str:
+    """The panel asked for, or the first."""
+    panels = Metrics.choices(spec)
+    return view.choice if view.choice in panels else next(iter(panels))
 
 
 def _key(metric: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View
-from mtl_core.figures._parts import empty, finish, rows_of, task_colour, task_shape, with_labels, y_axis
+from mtl_core.figures._parts import by_label, finish, rows_of, task_colour, task_shape, wire, y_axis
 from mtl_core.palette import tones
 
 
@@ -20,6 +20,7 @@ class PredictedVsTrue(Figure):
     title = "Predicted against true"
     how_to_read = "Each point is a validation example: right on the thin diagonal, too high above it, too low below."
     when_to_worry = "The points of a task lie flat: it answers with the mean whatever the input."
+    waiting = "Predictions appear with the first validation."
     source = "preview"
     zooms = False
 
@@ -39,23 +40,29 @@ class PredictedVsTrue(Figure):
         return pd.DataFrame(rows, columns=["step", "example", "task", "number", "true", "predicted"])
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        if tidy.empty:
-            sentence = "Predictions appear with the first validation."
-            return empty(sentence, "Predicted", view, x_title="True", zooms=False)
-        numbers = [task["name"] for task in spec["tasks"] if task["kind"] == "regression"]
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return "True", "Predicted"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        """The points, and the two ends of the diagonal as rows without a task."""
         finite = tidy[np.isfinite(tidy["true"]) & np.isfinite(tidy["predicted"])]
-        ends = [float(finite["true"].min()), float(finite["true"].max())] if len(finite) else [0.0, 1.0]
-        diagonal = pd.DataFrame({"true": ends, "predicted": ends})
+        ends = finite["true"].agg(["min", "max"]).to_numpy() if len(finite) else np.empty(0)
+        both = pd.concat([finite, pd.DataFrame({"true": ends, "predicted": ends})], ignore_index=True)
+        return wire(both, view, ["task", "example", "true", "predicted"], task=by_label(both["task"], spec))
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        numbers = [task["name"] for task in spec["tasks"] if task["kind"] == "regression"]
         x = alt.X("true:Q", title="True", scale=alt.Scale(zero=False), axis=alt.Axis(format=".3~g", tickCount=6))
-        y = y_axis("predicted", "Predicted")
-        line = alt.Chart(diagonal).mark_line(color=tones(view.theme).floor, strokeWidth=1.2).encode(x=x, y=y)
+        base = alt.Chart(data).encode(x=x, y=y_axis("predicted", "Predicted", view))
+        line = base.transform_filter("!isValid(datum.task)").mark_line(color=tones(view.theme).floor, strokeWidth=1.2)
         tooltip = [
             alt.Tooltip("task:N", title="Task"),
             alt.Tooltip("true:Q", title="True", format=".4~g"),
             alt.Tooltip("predicted:Q", title="Predicted", format=".4~g"),
             alt.Tooltip("example:Q", title="Example"),
         ]
-        points = alt.Chart(with_labels(finite, spec)).mark_point(filled=True, size=60, opacity=0.8)
-        channels = {"color": task_colour(spec, view, only=numbers), "shape": task_shape(spec, only=numbers)}
-        return finish(alt.layer(line, points.encode(x=x, y=y, tooltip=tooltip, **channels)), view, zooms=False)
+        points = base.transform_filter("isValid(datum.task)").mark_point(filled=True, size=60, opacity=0.8)
+        channels = {"color": task_colour(spec, view, only=numbers, as_markers=True), "shape": task_shape(spec, only=numbers)}
+        return finish(alt.layer(line, points.encode(tooltip=tooltip, **channels)), view, zooms=False)

@@ -28,6 +28,7 @@ class Predictions(Figure):
         "a ✓ or a ✗ with what would have been right."
     )
     when_to_worry = "One task is right and another wrong on the same pictures again and again, or all answers are the same."
+    waiting = "Sample predictions appear with the first validation."
     source = "preview"
     medium = "svg"
     zooms = False
@@ -47,23 +48,23 @@ class Predictions(Figure):
         return known.assign(kind=kinds, is_right=rights, answer=[answer for _, answer in judged])
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> str:
+    def picture(cls, data: pd.DataFrame, spec: Spec, view: View) -> str:
         tone = tones(view.theme)
-        if tidy.empty:
-            sentence = "Sample predictions appear with the first validation."
+        if data.empty:
+            sentence = cls.waiting
             text = words(sentence, WIDTH / 2, 50, size=TYPE.title, text_anchor="middle", fill=tone.soft_ink)
             return svg(text, WIDTH, 90, label=sentence, ink=tone.ink)
-        examples = list(tidy.groupby("example", sort=True))
+        examples = list(data.groupby("example", sort=True))
         columns = min(6, max(len(examples), 4))
         side = (WIDTH - GAP * (columns - 1)) / columns
         height = side + 8 + LINE * len(spec["tasks"]) + GAP
-        parts = [_key(tidy, spec, view)]
+        parts = [_key(data, spec, view)]
         for n, (_, rows) in enumerate(examples):
             x, y = (n % columns) * (side + GAP), KEY + (n // columns) * height
             parts.append(tag("g", _card(rows, spec, view, side), transform=f"translate({x:g},{y:g})"))
         total = KEY + height * -(-len(examples) // columns)
-        n_right = sum(right is True for right in tidy["is_right"])
-        label = f"{len(examples)} sample pictures, {n_right} of {sum(right is not None for right in tidy['is_right'])} answers right"
+        n_right = sum(right is True for right in data["is_right"])
+        label = f"{len(examples)} sample pictures, {n_right} of {sum(right is not None for right in data['is_right'])} answers right"
         return svg("".join(parts), WIDTH, total, label=label, ink=tone.ink)
 
 
@@ -129,7 +130,8 @@ def _line(row: Any, label: str, colour: str, width: float, tone: Tones) -> str:
     mark, fill = {True: ("✓", tone.right), False: ("✗", tone.wrong)}.get(row.is_right, ("·", tone.soft_ink))
     dot = tag("rect", x=0, y=4, width=8, height=8, rx=2, fill=colour)
     sign = words(mark, 13, 12.5, size=TYPE.small, font_weight=700, fill=fill)
-    text = words(f"{label}: {row.answer}", 27, 12.5, size=TYPE.small, width=width - 27, fill=tone.ink)
+    name = label if len(label) <= 14 else label[:13].rstrip() + "…"  # the answer needs the room
+    text = words(f"{name}: {row.answer}", 27, 12.5, size=TYPE.small, width=width - 27, fill=tone.ink)
     return dot + sign + text
 
 

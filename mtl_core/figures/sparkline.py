@@ -21,6 +21,7 @@ class Sparkline(Figure):
     title = "Losses at a glance"
     how_to_read = "One line per task, each on its own scale: down is learning."
     when_to_worry = "A line is flat from the start, or goes up."
+    waiting = "No step yet"
     source = "curves"
     medium = "svg"
     zooms = False
@@ -30,24 +31,25 @@ class Sparkline(Figure):
         """[step, epoch, time, task, value, level]; level is the smoothed loss from 0 (its lowest) to 1 (its highest)."""
         rows = curve_rows(frame, "loss")
         is_train = (rows["split"] == "train") & np.isfinite(rows["value"])
-        tidy = rows[is_train].drop(columns=["split", "low", "high"]).astype({"task": "str"})
+        tidy: pd.DataFrame = rows[is_train].drop(columns=["split", "low", "high"]).astype({"task": "str"})
         by_task = tidy.groupby("task")["value"]
         low, high = by_task.transform("min"), by_task.transform("max")
         span = (high - low).where(high > low, 1.0)  # a flat line lies at the bottom
-        return tidy.assign(level=(tidy["value"] - low) / span)
+        tidy["level"] = (tidy["value"] - low) / span
+        return tidy
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> str:
+    def picture(cls, data: pd.DataFrame, spec: Spec, view: View) -> str:
         tone, colours = tones(view.theme), task_colours(spec, view.theme)
         label = f"Losses of {', '.join(labels(spec).values())}"
         base = tag("path", d=f"M4,{HEIGHT - 4:g} H{WIDTH - 4:g}", stroke=tone.grid, stroke_width=1)
-        if tidy.empty:
-            text = words("No step yet", WIDTH / 2, HEIGHT / 2 + 4, size=TYPE.small, text_anchor="middle", fill=tone.soft_ink)
+        if data.empty:
+            text = words(cls.waiting, WIDTH / 2, HEIGHT / 2 + 4, size=TYPE.small, text_anchor="middle", fill=tone.soft_ink)
             return svg(base + text, WIDTH, HEIGHT, label=label, ink=tone.ink)
-        places = tidy[view.x]
+        places = data[view.x]
         first, span = places.min(), max(places.max() - places.min(), 1e-12)
         lines = []
-        for task, every in tidy.groupby("task", sort=False):
+        for task, every in data.groupby("task", sort=False):
             rows = every.iloc[:: max(1, len(every) // 120)]  # a card is no wider than that
             x = 4 + (WIDTH - 8) * (rows[view.x] - first) / span
             y = 6 + (HEIGHT - 12) * (1 - rows["level"])

@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View
-from mtl_core.figures._lines import curve_rows, task_lines
-from mtl_core.figures._parts import empty
+from mtl_core.figures._lines import BAND, curve_rows, line_rows, task_lines
 
 
 @FIGURES.register
@@ -21,6 +20,7 @@ class Weights(Figure):
         "weights that would have given the same step."
     )
     when_to_worry = "One weight runs towards zero and stays there: that task is no longer trained."
+    waiting = "Weights appear with the first training steps; some schemes have none."
     source = "curves"
 
     @classmethod
@@ -30,8 +30,13 @@ class Weights(Figure):
         return rows[rows["split"] == "train"].drop(columns="split").reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        title = "Weight (log scale)" if view.log_y else "Weight in the step"
-        if tidy.empty:
-            return empty("Weights appear with the first training steps; some schemes have none.", title, view)
-        return task_lines(tidy, spec, view, title, log=view.log_y, band=True)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, "Weight (log scale)" if view.log_y else "Weight in the step"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return line_rows(tidy, spec, view, ["task", *BAND], log=view.log_y)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], log=view.log_y, has_band=True)

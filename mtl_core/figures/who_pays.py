@@ -7,8 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._lines import task_lines
-from mtl_core.figures._parts import empty
+from mtl_core.figures._lines import line_rows, task_lines
 
 
 @FIGURES.register
@@ -21,6 +20,7 @@ class WhoPays(Figure):
         "at that step, to first order, through the shared layers."
     )
     when_to_worry = "A task stays above zero: every step that helps the others costs it."
+    waiting = "Gains and costs appear with the first measurement of gradients."
     source = "changes"
 
     @classmethod
@@ -33,8 +33,13 @@ class WhoPays(Figure):
         return frame[frame["percent"].notna()].rename(columns={"smooth": "value"}).reset_index(drop=True)
 
     @classmethod
-    def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
-        title = "Change of its loss by the step (%)"
-        if tidy.empty:
-            return empty("Gains and costs appear with the first measurement of gradients.", title, view)
-        return task_lines(tidy, spec, view, title, rule=0.0)
+    def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
+        return None, "Change of its loss by the step (%)"
+
+    @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return line_rows(tidy, spec, view, ["task", "value"], log=False)
+
+    @classmethod
+    def picture(cls, data: Any, spec: Spec, view: View) -> Any:
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], level=0.0)

@@ -11,7 +11,7 @@ from mtl_core.jobs.control import delete, pause, resume, retry, save, stop, subm
 from mtl_core.jobs.devices import DeviceLoad, device_load
 from mtl_core.jobs.here import run_here
 from mtl_core.jobs.modes import Mode, NotAllowed, mode, quota
-from mtl_core.jobs.office import ensure_supervisor, has_supervisor, reconcile
+from mtl_core.jobs.office import ensure_supervisor, has_supervisor, is_warm, reconcile
 
 __all__ = [
     "DeviceLoad",
@@ -22,6 +22,7 @@ __all__ = [
     "device_load",
     "ensure_supervisor",
     "has_supervisor",
+    "is_warm",
     "mode",
     "pause",
     "quota",

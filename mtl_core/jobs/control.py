@@ -51,7 +51,7 @@ def pause(store: Store, run_id: str, *, owner: str = "") -> None:
 
 def resume(store: Store, run_id: str, *, owner: str = "") -> None:
     """Let a paused run go on at once, and put one that was stopped, interrupted or failed back into the queue, where it goes
-    on from its checkpoint. Raises ValueError for a finished or diverged run, LookupError for one that is not there."""
+    on from its checkpoint (within the quota of class mode). Raises ValueError for a finished or diverged run, LookupError for one that is not there."""
     run = _checked(store, run_id, owner)
     if run.state in ("running", "paused") and not checkup.has_died(run):
         store.ask(run_id, "resume")
@@ -60,6 +60,7 @@ def resume(store: Store, run_id: str, *, owner: str = "") -> None:
         raise ValueError(f"run {run_id} would diverge again at the same step: start it anew with a lower learning rate")
     if run.state == "running":
         checkup.bury(store, run, "its worker was gone without a word")
+    check_submit(store, owner)
     store.requeue(run_id, f"resumed; {checkup.way_on(store.run_folder(run_id))}")
     _wake(store, Desk.of(store))
 
@@ -67,7 +68,7 @@ def resume(store: Store, run_id: str, *, owner: str = "") -> None:
 def retry(store: Store, run_id: str, *, owner: str = "", request: str = "") -> str:
     """Start a new run with the same config, from the first step; its id. Raises as ``submit`` and LookupError."""
     run = store.run(run_id)
-    return submit(store, RunConfig.from_mapping(run.config), owner=owner or run.owner, request=request)
+    return submit(store, RunConfig.from_mapping(run.config), owner=owner, request=request)
 
 
 def delete(store: Store, run_id: str, *, owner: str = "") -> None:

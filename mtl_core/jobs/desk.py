@@ -19,6 +19,8 @@ from typing import Any
 
 from mtl_core.store import Store
 
+SIGNATURE_BYTES = 512
+
 
 @dataclass(frozen=True)
 class Desk:
@@ -73,10 +75,10 @@ class Desk:
             os.close(handle)
 
     def sign(self, handle: int, **facts: Any) -> None:
-        """Write who holds the lock into its file (``identity``, once the supervisor has come up) with the time."""
+        """Write who holds the lock into its file with the time: ``identity`` once the supervisor has come up, ``is_warm`` whether a worker
+        waits that has loaded everything."""
         text = json.dumps({"time": time.time(), **facts}).encode()
-        os.pwrite(handle, text, 0)
-        os.ftruncate(handle, len(text))
+        os.pwrite(handle, text.ljust(SIGNATURE_BYTES), 0)  # one write of one size: nobody reads half of it
 
     def signature(self) -> dict[str, Any]:
         """What ``sign`` wrote last; empty if nobody ever did."""

@@ -44,6 +44,12 @@ def has_supervisor(store: Store) -> bool:
     return _is_supervised(Desk.of(store))
 
 
+def is_warm(store: Store) -> bool:
+    """Whether a worker stands by that has loaded torch: a run that is started now shows its first points at once."""
+    desk = Desk.of(store)
+    return _is_supervised(desk) and desk.signature().get("is_warm") is True
+
+
 def reconcile(store: Store) -> None:
     """Look after what nobody looks after: runs of dead workers become interrupted; queued runs get a supervisor, and fail
     with its last words if none can start. One query when all is well."""
@@ -70,4 +76,4 @@ def reconcile(store: Store) -> None:
 
 def _is_supervised(desk: Desk) -> bool:
     identity = desk.signature().get("identity")
-    return isinstance(identity, str) and is_alive(identity) is not False
+    return isinstance(identity, str) and is_alive(identity) is True

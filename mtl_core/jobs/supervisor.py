@@ -29,6 +29,7 @@ from mtl_core.store import Run, Store
 LOOK_S = 1.0  # between two looks at the queue when nobody rings
 REST_S = 3.0  # after a run began: let it have the processor before the next standby loads
 OBEDIENCE_S = 30.0  # a worker that was asked to stop and is silent for so long is killed
+MANY = 100_000  # more runs than anyone queues
 PATIENCE = 3  # standby workers that may fail to start in a row before the queued runs are told
 
 
@@ -49,6 +50,7 @@ class Supervisor:
         self.code = fingerprint()
         self.is_leaving = False
         self._is_idle = False
+        self._signed_warm: bool | None = None
         self._failures = 0
         self._next_try = 0.0
         self._handed_at = -REST_S
@@ -62,7 +64,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._leave)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        self.desk.sign(self.lock, identity=identify())
+        self._sign()
         say("began")
         while not self.is_leaving and self._is_ours() and not self._is_done():
             self.look()
@@ -81,7 +83,7 @@ class Supervisor:
     def look(self) -> None:
         """One look at everything: who ended, what waits, who could take it."""
         self._collect()
-        live = self.store.runs(states=UNENDED, limit=100_000)
+        live = self.store.runs(states=UNENDED, limit=MANY)
         self._is_idle = not live and not self.workers
         if not self._is_idle:
             self._busy_at = time.monotonic()
@@ -90,6 +92,7 @@ class Supervisor:
                 self._check(run)
         self._keep_standby(live)
         self._assign(live)
+        self._sign()
 
     # -- workers ----------------------------------------------------------------------------------------------------
 
@@ -106,6 +109,8 @@ class Supervisor:
             self._next_try = time.monotonic() + min(60.0, 2.0**self._failures)
             say(f"a standby worker ended with status {self.standby.code}: see {self.desk.worker_log_path.name}")
             self.standby = None
+            if self._failures >= PATIENCE:
+                self._give_up()
 
     def _check(self, run: Run) -> None:
         """A run whose worker is not our child (it was another supervisor's, or is on a command line), or does not obey."""
@@ -129,16 +134,14 @@ class Supervisor:
             self.standby = Worker.start(self.store, self.desk.worker_log_path, is_polite=is_training)
         if self.standby is not None and self.standby.hears_ready():
             self._failures = 0
-        if self._failures >= PATIENCE:
-            for run in live:
-                if run.state == "queued":
-                    self._give_up(run)
 
-    def _give_up(self, run: Run) -> None:
-        with contextlib.suppress(LookupError, ValueError):
-            said = checkup.last_line(self.desk.worker_log_path)
-            log = self.desk.worker_log_path.read_text(errors="replace")[-20_000:]
-            self.store.change(run.id, "failed", f"no worker could start: {said}", error=log)
+    def _give_up(self) -> None:
+        """Tell the runs that wait why they wait in vain. Those that come later wait for the next try."""
+        reason = f"no worker could start: {checkup.last_line(self.desk.worker_log_path)}"
+        log = self.desk.worker_log_path.read_text(errors="replace")[-20_000:]
+        for run in self.store.runs(states=["queued"], limit=MANY):
+            with contextlib.suppress(LookupError, ValueError):
+                self.store.change(run.id, "failed", reason, error=log)
 
     # -- the queue --------------------------------------------------------------------------------------------------
 
@@ -168,6 +171,13 @@ class Supervisor:
         self._handed_at = time.monotonic()
         say(f"{run.id} trains on {key} in process {worker.pid}")
         return True
+
+    def _sign(self) -> None:
+        """Leave word that we are here, and whether a worker stands by that has loaded everything."""
+        is_warm = self.standby is not None and self.standby.is_ready
+        if is_warm != self._signed_warm:
+            self.desk.sign(self.lock, identity=identify(), is_warm=is_warm)
+            self._signed_warm = is_warm
 
     # -- ending -----------------------------------------------------------------------------------------------------
 

@@ -39,7 +39,9 @@ class Database:
             self._writer = self.engine.execution_options(mtl_begin="BEGIN IMMEDIATE")  # a lock at once: no deadlock half-way
         else:
             self.engine = _server_engine(url)
-            self._writer = self.engine.execution_options(isolation_level="READ COMMITTED")  # waits for a locked row, then sees it
+            self._writer = self.engine.execution_options(
+                isolation_level="READ COMMITTED"
+            )  # waits for a locked row, then sees it
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -77,9 +79,7 @@ def address(url: str | None) -> tuple[URL, Path]:
     text = url or os.environ.get("MTL_EXPLORER_STORE") or "runs"
     if "://" not in text:
         path = Path(text).expanduser()
-        is_file = path.suffix in _FILE_ENDINGS or path.is_file()
-        path = (path if is_file else path / FILE_NAME).absolute()
-        return URL.create("sqlite", database=str(path)), path.parent
+        return _of_file(path if path.suffix in _FILE_ENDINGS or path.is_file() else path / FILE_NAME)
     try:
         parsed = make_url(text)
     except ArgumentError:
@@ -87,7 +87,7 @@ def address(url: str | None) -> tuple[URL, Path]:
     if is_sqlite(parsed):
         if not parsed.database or parsed.database == ":memory:":
             raise ValueError("a store in memory cannot be shared by page and worker: give a file, sqlite:///FILE")
-        return address(str(Path(parsed.database).with_suffix(Path(parsed.database).suffix or ".sqlite")))
+        return _of_file(Path(parsed.database))
     if parsed.get_backend_name() != "postgresql":
         raise ValueError(
             f"the store can be SQLite or PostgreSQL, not {parsed.get_backend_name()}: give a folder or postgresql://…"
@@ -95,6 +95,10 @@ def address(url: str | None) -> tuple[URL, Path]:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     return parsed, Path(os.environ.get("MTL_EXPLORER_RUNS") or "runs").expanduser().absolute()
+
+
+def _of_file(path: Path) -> tuple[URL, Path]:
+    return URL.create("sqlite", database=str(path.absolute())), path.absolute().parent
 
 
 def is_sqlite(url: URL) -> bool:

@@ -49,8 +49,25 @@ def truncate(connection: Connection, run_id: str, step: int) -> None:
         connection.execute(delete(table).where(table.c.run_id == run_id, table.c.step > step))
 
 
-def check_measurement(item: Measurement) -> None:
-    """Raise ValueError unless the arrays' shapes belong together."""
+def last_step(connection: Connection, run_id: str, kind: type) -> int:
+    """The newest step of a Measurement or a Preview, -1 if there is none."""
+    table = measurements if kind is Measurement else previews
+    step = connection.execute(select(func.max(table.c.step)).where(table.c.run_id == run_id)).scalar_one()
+    return -1 if step is None else int(step)
+
+
+def check(item: Measurement | Preview, after: int) -> None:
+    """Raise ValueError unless the step is later than ``after`` and the arrays can be kept."""
+    noun = type(item).__name__.lower()
+    if item.step <= after:
+        raise ValueError(
+            f"the steps of {noun}s must rise, got {item.step} after {after}: truncate(step) first when a run goes on"
+        )
+    if isinstance(item, Preview):
+        for name, array in item.arrays.items():
+            if np.asarray(array).dtype.hasobject:
+                raise ValueError(f"{name} of a preview holds objects: give numbers or texts")
+        return
     n_stages, n_tasks = _shape(item)
     expected = {
         "gramian": (n_stages, 2 * n_tasks, 2 * n_tasks),
@@ -130,10 +147,12 @@ def spread(start: int, end: int, at_most: int) -> list[int]:
     """
     if end - start <= at_most:
         return list(range(start, end))
+    if at_most == 1:
+        return [end - 1]
     stride = 2
-    while len(range(-(-start // stride) * stride, end - 1, stride)) > at_most - 1:
+    while len(multiples := range(-(-start // stride) * stride, end - 1, stride)) > at_most - 1:
         stride *= 2
-    return [*range(-(-start // stride) * stride, end - 1, stride), end - 1]
+    return [*multiples, end - 1]
 
 
 def pack_arrays(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:

@@ -50,22 +50,20 @@ def _switch(knob: Knob, value: Any, key: str) -> bool:
 
 
 def _number(knob: Knob, value: Any, key: str) -> Any:
-    kind = int if knob["type"] == "int" else float
+    kind: Any = int if knob["type"] == "int" else float
     low, high = (None if knob[bound] is None else kind(knob[bound]) for bound in ("minimum", "maximum"))
-    step = kind(1) if kind is int else _step(knob, value)
-    low = low + step if low is not None and knob["exclusive_minimum"] and kind is int else low
-    high = high - step if high is not None and knob["exclusive_maximum"] else high
+    step = 1 if kind is int else _step(knob, value)
+    if low is not None and knob["exclusive_minimum"] and kind is int:
+        low += step
     shown = None if value is None else kind(value)
-    if low is not None and high is not None and shown is not None and not knob["optional"]:
-        fits = high - low <= (WIDEST_SLIDER if kind is int else 2)
-        if fits and low <= shown <= high:
-            return st.slider(knob["title"], low, high, shown, step, key=key, help=knob["help"])
-    if high is not None and shown is not None and shown > high:
-        high = kind(knob["maximum"])
-    return st.number_input(
-        knob["title"], low, high, shown, step, format=None if kind is int else "%g", key=key, help=knob["help"],
-        placeholder="automatic" if knob["optional"] else None,
-    )  # fmt: skip
+    if high is not None and knob["exclusive_maximum"] and (shown is None or shown <= high - step):
+        high -= step
+    is_short = low is not None and high is not None and high - low <= (WIDEST_SLIDER if kind is int else 2)
+    if is_short and shown is not None and not knob["optional"]:
+        return st.slider(knob["title"], low, high, shown, step, key=key, help=knob["help"])
+    words = "automatic" if knob["optional"] else None
+    form = None if kind is int else "%g"
+    return st.number_input(knob["title"], low, high, shown, step, format=form, key=key, help=knob["help"], placeholder=words)
 
 
 def _step(knob: Knob, value: Any) -> float:

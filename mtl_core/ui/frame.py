@@ -14,6 +14,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from mtl_core.palette import Theme
 from mtl_core.store import Store
 from mtl_core.ui.errors import stop_with
 
@@ -45,7 +46,7 @@ def dress() -> None:
     settle("pages")
 
 
-def theme() -> str:
+def theme() -> Theme:
     """``light`` or ``dark``, as the visitor sees the page now."""
     return "dark" if st.context.theme.type == "dark" else "light"
 

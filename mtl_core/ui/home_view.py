@@ -7,7 +7,7 @@ import uuid
 import streamlit as st
 
 from mtl_core import jobs
-from mtl_core.store import Store
+from mtl_core.store import LIVE, Run, Store
 from mtl_core.ui import errors, frame, status
 from mtl_core.ui.presets import PRESETS
 
@@ -21,15 +21,16 @@ WHAT = (
 
 def welcome(store: Store) -> None:
     """Three sentences and two ways on."""
-    st.html(
-        '<div class="mtl-hero"><h1>See what tasks do to each other inside one network</h1>'
-        + "".join(f"<p>{sentence}</p>" for sentence in WHAT)
-        + "</div>"
-    )
-    with st.container(horizontal=True, gap="small"):
-        _start(store)
-        if st.button("Design your own run", key="design"):
-            st.switch_page("pages/train.py")
+    with st.container(key="halves-home"):
+        left, right = st.columns([5, 6], gap="medium", vertical_alignment="center")
+    with left:
+        st.html('<div class="mtl-hero"><h1>See what tasks do to each other inside one network</h1></div>')
+        with st.container(horizontal=True, gap="small"):
+            _start(store)
+            if st.button("Design your own run", key="design"):
+                st.switch_page("pages/train.py")
+    with right:
+        st.html('<div class="mtl-hero">' + "".join(f"<p>{sentence}</p>" for sentence in WHAT) + "</div>")
 
 
 def _start(store: Store) -> None:
@@ -48,9 +49,10 @@ def runs(store: Store) -> None:
     """What runs now, and what ran last."""
     with errors.say_errors():
         jobs.reconcile(store)
-    now = store.runs(states=status.LIVE, limit=LISTED)
-    recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in status.LIVE][:LISTED]
-    left, right = st.columns(2, gap="medium")
+    now = store.runs(states=LIVE, limit=LISTED)
+    recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in LIVE][:LISTED]
+    with st.container(key="halves-runs"):
+        left, right = st.columns(2, gap="small")
     with left, st.container(border=True, key="card-now"):
         st.html('<div class="mtl-card-head"><h3>Running now</h3></div>')
         _list(now, "now", "Nothing is training. Start a run and it appears here.")
@@ -59,7 +61,7 @@ def runs(store: Store) -> None:
         _list(recent, "recent", "Runs that have ended are listed here.")
 
 
-def _list(found: list[status.Run], key: str, otherwise: str) -> None:
+def _list(found: list[Run], key: str, otherwise: str) -> None:
     if found:
         status.links(found, key=key)
     else:

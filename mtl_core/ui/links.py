@@ -86,4 +86,13 @@ def _quoted(text: str) -> str:
 
 
 def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(_shortened(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def _shortened(value: Any) -> Any:
+    """Whole numbers without their ".0", so that a config has one address however its numbers were typed."""
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value

@@ -14,38 +14,37 @@ from mtl_core.ui.tail import Reading
 ZOOM = "zoom"  # session key of the window that all figures share
 
 
-def figure(name: str, reading: Reading, view: View, *, key: str, legend: bool = True) -> None:
+def figure(name: str, reading: Reading, view: View, *, key: str) -> None:
     """One figure as a card: its name, the drawing, how to read it and when to worry."""
     kind = FIGURES[name]
     with st.container(border=True, key=f"card-{key}"):
         st.html(f'<div class="mtl-card-head"><h3>{escape(kind.title)}</h3></div>')
         picture(name, reading, view, key=key)
-        if legend:
-            st.html(
-                f'<div class="mtl-read"><p><b>How to read it.</b> {escape(kind.how_to_read)}</p>'
-                f"<p><b>Worry when.</b> {escape(kind.when_to_worry)}</p></div>"
-            )
+        st.html(
+            f'<div class="mtl-read"><p><b>How to read it.</b> {escape(kind.how_to_read)}</p>'
+            f"<p><b>Worry when.</b> {escape(kind.when_to_worry)}</p></div>"
+        )
 
 
 def picture(name: str, reading: Reading, view: View, *, key: str) -> None:
     """The drawing alone."""
-    kind = FIGURES[name]
-    drawn = kind.draw(reading.tidy(name), reading.spec, view)
+    kind, tidy = FIGURES[name], reading.tidy(name)
     if kind.medium == "svg":
-        inline_svg(drawn)
-    elif kind.zooms:
-        node = f"{key}-{st.session_state.get(f'{ZOOM}.version', 0)}"
-        st.altair_chart(
-            drawn, theme=None, width="stretch", key=node, selection_mode=["zoom"], on_select=lambda: _zoomed(node, view.x)
-        )
-    else:
-        st.altair_chart(drawn, theme=None, width="stretch", key=key)
+        inline_html(f'<div class="mtl-svg">{kind.draw(tidy, reading.spec, view)}</div>')
+        return
+    spec = kind.vega(tidy, reading.spec, view)
+    if not kind.zooms:
+        st.vega_lite_chart(spec, theme=None, width="stretch", key=key)
+        return
+    node = f"{key}-{st.session_state.get(f'{ZOOM}.version', 0)}"
+    st.vega_lite_chart(
+        spec, theme=None, width="stretch", key=node, selection_mode=["zoom"], on_select=lambda: _zoomed(node, view.x)
+    )
 
 
-def inline_svg(svg: str) -> None:
-    """A drawing of ours in the page's own fonts: st.html would strip it, an image element would have no web font."""
-    one_line = " ".join(svg.split("\n"))  # a blank line would end the HTML block in Markdown
-    st.markdown(f'<div class="mtl-svg">{one_line}</div>', unsafe_allow_html=True)
+def inline_html(html: str) -> None:
+    """HTML of ours with drawings in it, in the page's fonts: st.html would strip SVG, an image would have no web font."""
+    st.markdown(" ".join(html.split("\n")), unsafe_allow_html=True)  # a blank line would end the HTML block in Markdown
 
 
 def window() -> tuple[float, float] | None:

@@ -51,7 +51,7 @@ PRESETS: dict[str, Preset] = {
         "Teacher: unrelated, narrow",
         "Nothing in common and room for little: watch the cosine fall below the noise floor.",
         {
-            "dataset": {"name": "teacher", "rho": 0.0},
+            "dataset": {"name": "teacher"},
             "architecture": {"name": "hard_sharing", "width": 3},
             "training": {"lr": 0.003},
         },
@@ -60,7 +60,7 @@ PRESETS: dict[str, Preset] = {
         "Loss scale kills a task",
         "Targets ×1 and ×10 under equal weights: task a starves while the total loss looks fine. Then try uncertainty.",
         {
-            "dataset": {"name": "teacher", "rho": 0.0, "target_scale": [1.0, 10.0]},
+            "dataset": {"name": "teacher", "target_scale": [1.0, 10.0]},
             "architecture": {"name": "hard_sharing", "width": 6},
             "training": {"lr": 0.003},
         },

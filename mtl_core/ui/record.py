@@ -10,6 +10,7 @@ from mtl_core.records import SPLITS
 from mtl_core.store import Store
 
 RECORDED = Path(__file__).with_name("recorded.sqlite")
+PREVIEWS = 8  # kept of the samples: pictures are most of the file
 
 
 def record(source: Store, run_id: str, target: Path = RECORDED) -> Path:
@@ -29,7 +30,8 @@ def record(source: Store, run_id: str, target: Path = RECORDED) -> Path:
                     writer.append(rows)
             for measurement in source.measurements(run_id):
                 writer.append(measurement)
-            for step in source.previews(run_id):
+            steps = source.previews(run_id)
+            for step in steps[:: max(1, len(steps) // PREVIEWS)]:
                 preview = source.preview(run_id, step)
                 if preview is not None:
                     writer.append(preview)

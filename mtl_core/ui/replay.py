@@ -14,10 +14,11 @@ from mtl_core.figures import FIGURES, View
 from mtl_core.store import Run, Store
 from mtl_core.ui import frame, live
 from mtl_core.ui.record import RECORDED
-from mtl_core.ui.tail import tail
+from mtl_core.ui.tail import Reading, tail
 
 FRAMES = 30  # pictures in one showing
 TICK_S = 0.8
+PICTURES = 6
 HOLD = 6  # ticks for which the end stays on the screen
 
 
@@ -55,12 +56,29 @@ def play() -> None:
     started = st.session_state.setdefault("replay.started", time.monotonic())
     step = position(started, run.steps)
     reading = tail().reading(store, run, last=step, points=400, smooth=20.0, preview_step=step)
-    view = View(theme=frame.theme(), x_domain=(0.0, float(run.steps)), height=240)
-    share = step / run.steps
+    view = View(theme=frame.theme(), x_domain=(0.0, float(run.steps)), height=220)
     st.html(
-        f'<div class="mtl-card-head"><h3>{escape(run.name)}</h3><span>recorded, step {step:,} of {run.steps:,}</span></div>'
-        f'<div class="mtl-bar" style="--chip:var(--mtl-accent)"><i style="width:{share:.1%}"></i></div>'
+        f'<div class="mtl-card-head"><h3>{escape(run.name)}</h3><span>a recorded run, step {step:,} of {run.steps:,}</span></div>'
+        f'<div class="mtl-bar" style="--chip:var(--mtl-accent)"><i style="width:{step / run.steps:.1%}"></i></div>'
     )
-    live.picture("losses", reading, view, key="replay-losses")
-    if FIGURES["predictions"].applies(reading.spec):
-        live.picture("predictions", reading, view, key="replay-predictions")
+    with st.container(key="halves-replay"):
+        left, right = st.columns(2, gap="medium")
+    with left:
+        _named("losses", "Each task's loss", reading, view)
+    with right:
+        _named("cosine_curves", "Do their gradients pull the same way?", reading, view)
+    _pictures(reading, view)
+
+
+def _named(name: str, title: str, reading: Reading, view: View) -> None:
+    st.html(f'<p class="mtl-note"><b>{escape(title)}</b></p>')
+    live.picture(name, reading, view, key=f"replay-{name}")
+
+
+def _pictures(reading: Reading, view: View) -> None:
+    """One row of sample predictions."""
+    figure = FIGURES["predictions"]
+    if figure.applies(reading.spec):
+        tidy = reading.tidy("predictions")
+        svg = figure.draw(tidy[tidy["example"] < PICTURES], reading.spec, view)
+        live.inline_html(f'<div class="mtl-svg">{svg}</div>')

@@ -9,12 +9,11 @@ from html import escape
 import streamlit as st
 
 from mtl_core.palette import state_colours
-from mtl_core.store import Run
+from mtl_core.store import LIVE, Run
 from mtl_core.ui import frame
 from mtl_core.ui.errors import plain
 from mtl_core.ui.estimate import in_words, remaining
 
-LIVE = ("queued", "running", "paused")
 WHAT_NOW = {
     "queued": "It waits for a free place on a device and starts by itself.",
     "paused": "It waits with its state kept. Resume goes on at the very same step.",

@@ -103,7 +103,7 @@ def diagram(spec: Mapping[str, Any]) -> None:
     """The network as a drawing: what is shared, what each task has for itself."""
     figure = FIGURES["architecture"]
     svg = figure.draw(figure.tidy(report_frame(spec), spec), spec, View(theme=frame.theme()))
-    live.inline_svg(svg)
+    live.inline_html(f'<div class="mtl-svg">{svg}</div>')
 
 
 def weighting(draft: Draft) -> dict[str, Any]:

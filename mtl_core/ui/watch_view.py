@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-import pandas as pd
 import streamlit as st
 
 from mtl_core import frames
 from mtl_core.config import RunConfig
 from mtl_core.figures import FIGURES, View
 from mtl_core.store import Run, Store
-from mtl_core.ui import frame, live
+from mtl_core.ui import frame, live, status, tiles
+from mtl_core.ui.estimate import in_words
 from mtl_core.ui.tail import Reading, tail
 
 SECTIONS = ("Overview", "Learning", "Weights", "Conflict", "Predictions", "Details")
-AXES: dict[str, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
+Axis = Literal["step", "epoch", "time"]
+AXES: dict[Axis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
 SMOOTHING = (0, 5, 20, 50, 200, 1000)  # steps
 POINTS = 800
 LOG_LINES = 200
+EVENTS = 50
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Choice:
     """How the visitor wants to see the run."""
 
     section: str
-    x: Literal["step", "epoch", "time"]
+    x: Axis
     smooth: int
     log_y: bool
 
@@ -103,22 +105,22 @@ def empty(title: str, sentence: str) -> None:
 
 def _overview(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
-    live.figure("losses", reading, choice.view(height=300), key="losses", legend=False)
+    tiles.show(store, run)
+    live.figure("losses", reading, choice.view(height=300), key="losses")
     left, right = _halves("overview")
     with left:
-        _if_it_applies("metrics", reading, choice, _first_choice(run), legend=False)
+        _if_it_applies("cosine_curves", reading, choice)
     with right:
-        _if_it_applies("cosine_curves", reading, choice, legend=False)
+        _if_it_applies("weights", reading, choice)
 
 
 def _learning(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
     live.figure("losses", reading, choice.view(height=320), key="losses")
-    panels = list(FIGURES["metrics"].choices(run.spec or {}))
     left, right = _halves("learning")
-    for n, panel in enumerate(panels):
+    for n, panel in enumerate(FIGURES["metrics"].choices(reading.spec)):
         with left if n % 2 == 0 else right:
-            live.figure("metrics", reading, choice.view(choice=panel), key=f"metrics-{panel}", legend=n == 0)
+            _if_it_applies("metrics", reading, choice, panel)
 
 
 def _weights(store: Store, run: Run, choice: Choice) -> None:
@@ -164,7 +166,7 @@ def _details(store: Store, run: Run, choice: Choice) -> None:
     with left:
         with st.container(border=True, key="card-config"):
             st.html('<div class="mtl-card-head"><h3>Config</h3></div>')
-            st.code(RunConfig.from_mapping(run.config).to_yaml(), language="yaml", height=340)
+            st.code(RunConfig.from_mapping(run.config).to_yaml(), language="yaml", wrap_lines=True)
         with st.container(border=True, key="card-downloads"):
             st.html('<div class="mtl-card-head"><h3>Take it with you</h3></div>')
             _downloads(store, run)
@@ -174,7 +176,7 @@ def _details(store: Store, run: Run, choice: Choice) -> None:
             _happened(store, run)
         with st.container(border=True, key="card-log"):
             st.html('<div class="mtl-card-head"><h3>Log</h3><span>the last lines of the worker</span></div>')
-            st.code(log_tail(store, run) or "The worker has said nothing.", language=None, height=240)
+            st.code(log_tail(store, run) or "The worker has said nothing.", language=None, height=240, wrap_lines=True)
 
 
 def _downloads(store: Store, run: Run) -> None:
@@ -193,13 +195,12 @@ def _downloads(store: Store, run: Run) -> None:
 
 
 def _happened(store: Store, run: Run) -> None:
-    changes = [(change.time, change.state, change.reason) for change in store.history(run.id)]
-    started = changes[0][0] if changes else run.created
-    table = pd.DataFrame(
-        [{"After": f"{moment - started:.1f} s", "State": state, "Why": why} for moment, state, why in changes]
-        + [{"After": f"step {event.step}", "State": "", "Why": event.text} for event in store.events(run.id)[-50:]]
-    )
-    st.dataframe(table, hide_index=True, width="stretch")
+    changes = store.history(run.id)
+    start = changes[0].time if changes else run.created
+    rows = [(f"{in_words(change.time - start)}", status.chip(change.state), change.reason) for change in changes]
+    rows += [(f"step {event.step:,}", "", event.text) for event in store.events(run.id)[-EVENTS:]]
+    cells = "".join(f"<div><span>{when}</span><span>{what} {escape(why)}</span></div>" for when, what, why in rows)
+    st.html(f'<div class="mtl-timeline">{cells}</div>')
 
 
 def log_tail(store: Store, run: Run) -> str:
@@ -212,15 +213,11 @@ def log_tail(store: Store, run: Run) -> str:
         return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
 
 
-def _first_choice(run: Run) -> str:
-    return next(iter(FIGURES["metrics"].choices(run.spec or {})), "")
-
-
-def _if_it_applies(name: str, reading: Reading, choice: Choice, panel: str = "", *, legend: bool = True) -> None:
+def _if_it_applies(name: str, reading: Reading, choice: Choice, panel: str = "") -> None:
     if FIGURES[name].applies(reading.spec):
-        live.figure(name, reading, choice.view(choice=panel), key=f"{name}-{panel}" if panel else name, legend=legend)
+        live.figure(name, reading, choice.view(choice=panel), key=f"{name}-{panel}" if panel else name)
 
 
 def _halves(key: str) -> Any:
     with st.container(key=f"halves-{key}"):
-        return st.columns(2, gap="medium")
+        return st.columns(2, gap="small")

@@ -1,0 +1,202 @@
+"""Every page under Streamlit's own test runner: empty, full, with good links and with hostile ones."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from mtl_core.config import RunConfig
+from mtl_core.palette import TASK_COLOURS
+from mtl_core.store import Store
+
+ROOT = Path(__file__).parent.parent
+HOSTILE = [
+    {"weighting": "pcgard"},
+    {"weighting": "cagrad", "weighting.c": "nan"},
+    {"weighting": "cagrad", "weighting.c": "1e999"},
+    {"weighting.c": "[1,2"},
+    {"dataset": "../../etc/passwd"},
+    {"dataset": "<script>alert(1)</script>"},
+    {"tasks": "digit,nonsense"},
+    {"tasks": ","},
+    {"architecture.depth": "-3"},
+    {"architecture.depth": "63"},
+    {"architecture.trunk": "[]"},
+    {"training.steps": "0"},
+    {"training.steps": "99999999999999999999"},
+    {"training.warmup": "5000"},
+    {"training.lr": "{a: 1}"},
+    {"training.seed": "&a [*a]"},
+    {"training": "7"},
+    {"measure.every": "sometimes"},
+    {"name": "x" * 5000},
+    {"wat": "1"},
+    {f"training.k{n}": "1" for n in range(200)},
+]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The folder of a fresh store, which the pages of this test use."""
+    monkeypatch.setenv("MTL_EXPLORER_STORE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    return tmp_path
+
+
+def visit(page: str, **params: str) -> AppTest:
+    """Open a page through the frame, as a browser does; it must show no raw exception."""
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    app.switch_page(f"pages/{page}.py")
+    for key, value in params.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception, [error.stack_trace for error in app.exception]
+    return app
+
+
+def widget(app: AppTest, kind: str, ending: str):
+    """The widget of that kind whose key ends so: keys begin with the draft's generation."""
+    found = [each for each in app.get(kind) if str(each.key or "").endswith(ending)]
+    assert found, f"no {kind} with a key ending in {ending}"
+    return found[0]
+
+
+def words(app: AppTest) -> str:
+    """All that the page says in boxes."""
+    return " ".join(box.value for box in [*app.error, *app.warning]).replace("\\", "")
+
+
+def html(app: AppTest) -> str:
+    """All HTML on the page."""
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+@pytest.mark.parametrize("page", ["home", "train", "watch"])
+def test_a_page_opens_on_an_empty_store(page, home):
+    app = visit(page)
+    assert not words(app)
+
+
+def test_home_and_watch_never_load_torch(home):
+    visits = """
+from streamlit.testing.v1 import AppTest
+app = AppTest.from_file("app.py", default_timeout=120).run()
+app.switch_page("pages/watch.py").run()
+assert not app.exception, app.exception
+import sys
+assert "torch" not in sys.modules, "torch came in"
+"""
+    done = subprocess.run([sys.executable, "-c", visits], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_link_restores_the_whole_form(home):
+    config = RunConfig.from_mapping(
+        {
+            "name": "shared with a friend",
+            "dataset": {"name": "teacher", "n_tasks": 3, "rho": 0.25, "target_scale": [1.0, 10.0, 2.0]},
+            "tasks": ["c", "a"],
+            "architecture": {"name": "hard_sharing", "width": 6, "depth": 1},
+            "weighting": {"name": "fixed", "weights": [0.25, 0.75], "scale": "mean"},
+            "training": {"steps": 321, "optimizer": "sgd", "lr": 0.0003, "validate_every": 7, "seed": 5},
+            "measure": {"every": 10},
+        }
+    )
+    from mtl_core.ui.links import to_params
+
+    link = to_params(config)
+    app = visit("train", **link)
+    assert not words(app)
+    assert dict_of(app) == link
+    assert app.session_state["train.draft"].config == config
+    app.run()
+    assert app.session_state["train.draft"].config == config
+
+
+def dict_of(app: AppTest) -> dict[str, str]:
+    return {key: value[0] if isinstance(value, list) else value for key, value in app.query_params.items()}
+
+
+@pytest.mark.parametrize("link", HOSTILE, ids=lambda link: str(link)[:50])
+def test_a_hostile_link_gives_sentences_and_a_form_that_works(link, home):
+    app = visit("train", **link)
+    assert words(app) or link == {"tasks": ","} or "name" in link
+    app.run()
+    assert not app.exception
+    assert app.session_state["train.draft"].config.training.steps >= 1
+
+
+def test_turning_a_knob_is_in_the_link_at_once_and_survives_another_scheme(home):
+    app = visit("train")
+    widget(app, "selectbox", ".weighting").set_value("cagrad").run()
+    widget(app, "number_input", ".weighting.cagrad.c").set_value(0.25).run()
+    assert dict_of(app) == {"weighting": "cagrad", "weighting.c": "0.25"}
+    widget(app, "selectbox", ".weighting").set_value("mgda").run()
+    assert dict_of(app) == {"weighting": "mgda"}
+    widget(app, "selectbox", ".weighting").set_value("cagrad").run()
+    assert dict_of(app) == {"weighting": "cagrad", "weighting.c": "0.25"}
+    assert not app.exception
+
+
+def test_what_does_not_fit_together_is_a_sentence_and_start_is_shut(home):
+    app = visit("train", **{"weighting": "fixed", "weighting.weights": "[1,2,3]"})
+    assert "3" in words(app)
+    assert app.button(key="start").disabled
+    app = visit("train", tasks="digit,box", **{"training.order": "alternating", "weighting": "mgda"})
+    assert "alternating training" in words(app).lower()
+    assert app.button(key="start").disabled
+
+
+def test_no_task_chosen_is_a_sentence(home):
+    app = visit("train")
+    tasks = next(group for group in app.get("button_group") if ".tasks." in str(group.key))
+    tasks.set_value([]).run()
+    assert not app.exception
+    assert "choose at least one" in words(app)
+    assert app.button(key="start").disabled
+
+
+def test_every_preset_fits(home):
+    from mtl_core.plan import check
+    from mtl_core.ui.drafts import mend
+    from mtl_core.ui.presets import PRESETS
+
+    for preset in PRESETS.values():
+        check(preset.config)
+        assert mend(preset.config.to_mapping()) == (preset.config, [])
+
+
+def test_an_unknown_run_is_a_sentence(home):
+    with Store.open(str(home)) as store:
+        store.enqueue(RunConfig(dataset={"name": "teacher"}))
+    for wrong in ("nothing", "../../x", "<b>", ""):
+        app = visit("watch", run=wrong)
+        assert not wrong or "not here" in words(app)
+
+
+def test_a_damaged_store_is_a_sentence_on_every_page(home):
+    (home / "mtl.sqlite").write_bytes(b"this is no database" * 100)
+    for page in ("home", "train", "watch"):
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+        app.switch_page(f"pages/{page}.py").run()
+        assert not app.exception
+        assert "cannot be opened" in words(app)
+
+
+def test_the_theme_has_the_tasks_colours():
+    theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    for name in ("light", "dark"):
+        assert tuple(theme[name]["chartCategoricalColors"]) == TASK_COLOURS[name]
+        assert len(TASK_COLOURS[name]) == 10
+
+
+def test_nothing_is_told_to_anybody():
+    config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
+    assert config["browser"]["gatherUsageStats"] is False
+    assert config["client"]["showErrorDetails"] == "type"
+    assert config["server"]["maxUploadSize"] == 1
+    assert config["server"]["enableXsrfProtection"] is True
+    assert "http" not in str(config["theme"]), "fonts must be local"
