@@ -29,7 +29,7 @@ class Training(Knobs):
     optimizer: Literal["adam", "adamw", "sgd"] = Field(
         "adam", title="Optimiser", description="What turns gradients into steps."
     )
-    lr: float = Field(0.002, gt=0, le=100, title="Learning rate", description="Size of a step.")
+    lr: float = Field(0.001, gt=0, le=100, title="Learning rate", description="Size of a step.")
     momentum: float = Field(0.9, ge=0, lt=1, title="Momentum", description="For SGD only.")
     schedule: Literal["constant", "cosine", "linear", "step"] = Field(
         "cosine",

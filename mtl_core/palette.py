@@ -39,7 +39,8 @@ DASHES: tuple[tuple[int, ...], ...] = (
 class Tones:
     """Every colour that is not a task's: hex texts.
 
-    ``diverging`` runs from conflict (orange, −1) over nothing (0) to agreement (blue, +1).
+    ``diverging`` runs from conflict (orange, −1) over nothing (0) to agreement (blue, +1); both sides leave the middle
+    equally fast for every kind of colour vision.
     """
 
     page: str
@@ -67,7 +68,7 @@ _TONES: dict[Theme, Tones] = {
         floor="#7a8394",
         right="#0b6b8a",
         wrong="#b4470b",
-        diverging=("#b35806", "#e08a33", "#fbd3a1", "#f3f4f6", "#c3dcf0", "#5c9fd0", "#1d5fa8"),
+        diverging=("#9e5e00", "#dc943e", "#f8d0a9", "#f3f4f6", "#c0d2f7", "#6a9de5", "#0061a8"),
     ),
     "dark": Tones(
         page="#0f1217",
@@ -80,7 +81,7 @@ _TONES: dict[Theme, Tones] = {
         floor="#8b94a3",
         right="#5cc8ee",
         wrong="#ff9d5c",
-        diverging=("#ffb259", "#cf7d2b", "#70471f", "#2a303a", "#254a73", "#3f86c4", "#8fcbff"),
+        diverging=("#feab70", "#c16f30", "#714627", "#2a303a", "#1b588b", "#3c90dc", "#a3c9fe"),
     ),
 }
 _STATES: dict[Theme, dict[str, str]] = {

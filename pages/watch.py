@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from mtl_core.store import LIVE
 from mtl_core.ui import controls, frame, picker, status, watch_view
 
 frame.guard()
@@ -15,7 +14,7 @@ if run is None:
 def body() -> None:
     """The part that moves: read the run, draw it, and stop ticking once it has ended."""
     now = picker.still_there(store, run.id)
-    if (now.state in LIVE) != (run.state in LIVE):
+    if (now.state in status.GOING) != (run.state in status.GOING):
         st.rerun()
     with st.container(border=True, key="card-status"):
         st.html(status.headline(now))

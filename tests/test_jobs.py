@@ -84,6 +84,9 @@ def supervisor_pid(store: Store) -> int | None:
 
 
 def test_a_click_becomes_a_finished_run_and_a_double_click_no_second_one(store):
+    assert not jobs.is_warm(store)
+    jobs.ensure_supervisor(store)
+    until(lambda: jobs.is_warm(store))
     run_id = jobs.submit(store, config(100), request="form 1")
     assert jobs.submit(store, config(100), request="form 1") == run_id
     run = ended(store, run_id)

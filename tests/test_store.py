@@ -320,15 +320,29 @@ def test_rows_that_do_not_fit_are_refused_and_harm_nothing(store, run_id):
         "must rise, got 9": scalars(9, 12),
         "must rise, got 19": Scalars("train", COLUMNS, good.steps[::-1], good.epochs, good.times, good.values),
         "need values of that shape": Scalars("train", COLUMNS, good.steps, good.epochs, good.times, good.values[:, :1]),
+        "must rise, got -3": Scalars("test", COLUMNS, good.steps - 13, good.epochs, good.times, good.values),
         "each named once": Scalars("test", COLUMNS[:1] * 2, good.steps, good.epochs, good.times, good.values),
     }
     for message, slip in slips.items():
         with pytest.raises(ValueError, match=message):
             writer.append(slip)
     writer.append(good)
+    writer.append(Scalars("test", COLUMNS[:1], good.steps, good.epochs, good.times, good.values[:, :1]))
     writer.close()
+    assert store.columns(run_id, "test") == COLUMNS[:1]
     assert store.read(run_id, "train").steps.tolist() == list(range(20))
-    assert store.read(run_id, "test") is None
+
+
+def test_the_writer_of_a_deleted_run_learns_it(store):
+    run_id = bring(store, "running")
+    writer = store.writer(run_id)
+    writer.append(scalars(0, 10))
+    writer.flush()
+    store.change(run_id, "interrupted", "taken for dead")
+    store.delete(run_id)
+    writer.append(scalars(10, 20))
+    with pytest.raises(LookupError, match="it was deleted meanwhile"):
+        writer.flush()
 
 
 def test_measurements_come_back_and_thin_evenly(store, run_id):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import sqrt
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -27,7 +28,7 @@ Count = Annotated[int, Field(ge=1, le=200_000)]
 class TeacherKnobs(Knobs):
     """The dials. A list has one entry per task; a single number stands for all tasks."""
 
-    n_tasks: int = Field(2, ge=2, le=len(NAMES), title="Tasks", description="How many tasks there are: a, b, c …")
+    n_tasks: int = Field(2, ge=2, le=len(NAMES), title="Tasks", description="How many tasks there are; they are called a, b, c and so on.")
     rho: float = Field(
         0.0,
         ge=0,
@@ -145,12 +146,12 @@ class Teacher(Dataset):
         return Examples(examples.inputs + 0.1 * strength * shake, examples.targets, examples.labelled)
 
     def hidden_weights(self, name: str, seed: int) -> Tensor:
-        """W of one teacher, [hidden, inputs], of variance 1 / inputs each."""
+        """W of one teacher, [hidden, inputs]; each entry has spread GAIN / √inputs."""
         knobs = self.knobs
         shape = (knobs.hidden, knobs.inputs)
         shared = torch.randn(shape, generator=stream(seed, "teacher", "shared"))
         own = torch.randn(shape, generator=stream(seed, "teacher", "own", name))
-        return (knobs.rho**0.5 * shared + (1 - knobs.rho) ** 0.5 * own) * (GAIN / knobs.inputs**0.5)
+        return (sqrt(knobs.rho) * shared + sqrt(1 - knobs.rho) * own) * (GAIN / sqrt(knobs.inputs))
 
     def _ask(self, name: str, inputs: Tensor, seed: int) -> Tensor:
         """The teacher's clean answers, [N, 1], of mean 0 and variance 1 over inputs like these."""

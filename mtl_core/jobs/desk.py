@@ -75,8 +75,11 @@ class Desk:
             os.close(handle)
 
     def sign(self, handle: int, **facts: Any) -> None:
-        """Write who holds the lock into its file with the time: ``identity`` once the supervisor has come up, ``is_warm`` whether a worker
-        waits that has loaded everything."""
+        """Write who holds the lock into its file, with the time.
+
+        Args:
+            facts: ``identity`` once the supervisor has come up; ``is_warm``: whether a worker waits that has loaded everything.
+        """
         text = json.dumps({"time": time.time(), **facts}).encode()
         os.pwrite(handle, text.ljust(SIGNATURE_BYTES), 0)  # one write of one size: nobody reads half of it
 

@@ -25,6 +25,12 @@ COMPLAINTS = (
         "the disk that holds {place} is full: delete old runs or free space, then resume the run",
     ),
     Complaint(
+        ("foreign key",),
+        LookupError,
+        None,
+        "the run is no longer in the store {place}: it was deleted meanwhile, so nothing more of it is recorded",
+    ),
+    Complaint(
         ("not a database",),
         ValueError,
         None,

@@ -61,14 +61,14 @@ class SplitTails:
             )
         if n == 0:
             return
-        if self.columns != scalars.columns:
-            self._take_columns(scalars.columns)
         steps = scalars.steps
         if steps[0] <= self.last_step or (n > 1 and not (steps[1:] > steps[:-1]).all()) or steps[-1] > _LARGEST_STEP:
             raise ValueError(
                 f"the {self.split} steps of run {self.run_id} must rise, got {int(steps[0])} to {int(steps[-1])} after "
                 f"{self.last_step}: truncate(step) first when a run goes on from an earlier step"
             )
+        if self.columns != scalars.columns:
+            self._take_columns(scalars.columns)
         self.last_step = int(steps[-1])
         self.pending.append(scalars)
 

@@ -18,8 +18,8 @@ from mtl_core.store.tails import SplitTails, stored
 class Writer:
     """Takes what a run yields and writes it in one transaction per ``flush``.
 
-    ``append`` is cheap: it looks at the form and keeps the item. A flush that fails (a full disk) leaves everything in memory,
-    so the next one writes it. One writer per run at a time.
+    ``append`` is cheap: it looks at the form and keeps the item itself, so its arrays must not be written to afterwards. A
+    flush that fails (a full disk) leaves everything in memory, and the next one writes it. One writer per run at a time.
     """
 
     def __init__(self, database: Database, run_id: str) -> None:
@@ -40,7 +40,7 @@ class Writer:
         self._others.append(item)
 
     def flush(self) -> None:
-        """Write everything that was appended, or, if that fails, nothing of it (OSError: it may be tried again)."""
+        """Write everything that was appended, or nothing of it. Raises OSError (it may be tried again), LookupError if the run is gone."""
         if not self._others and not any(kept.is_waiting for kept in self._series.values()):
             return
         with self._database.writing() as connection:

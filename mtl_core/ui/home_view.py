@@ -7,7 +7,7 @@ import uuid
 import streamlit as st
 
 from mtl_core import jobs
-from mtl_core.store import LIVE, Run, Store
+from mtl_core.store import Run, Store
 from mtl_core.ui import errors, frame, status
 from mtl_core.ui.presets import PRESETS
 
@@ -49,8 +49,8 @@ def runs(store: Store) -> None:
     """What runs now, and what ran last."""
     with errors.say_errors():
         jobs.reconcile(store)
-    now = store.runs(states=LIVE, limit=LISTED)
-    recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in LIVE][:LISTED]
+    now = store.runs(states=status.GOING, limit=LISTED)
+    recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in status.GOING][:LISTED]
     with st.container(key="halves-runs"):
         left, right = st.columns(2, gap="small")
     with left, st.container(border=True, key="card-now"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from mtl_core import jobs
-from mtl_core.store import LIVE, Run, Store
+from mtl_core.store import Run, Store
 from mtl_core.ui import errors, frame, live, status
 
 LISTED = 200
@@ -49,7 +49,7 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
             placeholder="Choose a run",
             label_visibility="collapsed",
         )
-        if chosen is not None and chosen.state in LIVE:
+        if chosen is not None and chosen.state in status.GOING:
             st.toggle("Follow live", value=True, key=FOLLOW, help="Off: the page stands still while the run goes on.")
     if run_id is None:
         return None
@@ -70,4 +70,4 @@ def still_there(store: Store, run_id: str) -> Run:
 
 def follows(run: Run) -> bool:
     """Whether the page moves by itself: while the run lives, unless the visitor has paused the page."""
-    return run.state in LIVE and bool(st.session_state.get(FOLLOW, True))
+    return run.state in status.GOING and bool(st.session_state.get(FOLLOW, True))

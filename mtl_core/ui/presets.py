@@ -30,12 +30,12 @@ PRESETS: dict[str, Preset] = {
     "classic": Preset(
         "Digit + box, the classic",
         "Which digit is it, and where? Two tasks that mostly help each other.",
-        {"dataset": {"name": "digit_scenes"}},
+        {"dataset": {"name": "digit_scenes"}, "training": {"augment": 0.5}},
     ),
     "five": Preset(
         "Five tasks at once",
         "Digit, box, mask, angle and photograph on one trunk: see which pairs pull apart, and in which stage.",
-        {"dataset": {"name": "digit_scenes"}, "tasks": ["digit", "box", "mask", "angle", "photo"]},
+        {"dataset": {"name": "digit_scenes"}, "tasks": ["digit", "box", "mask", "angle", "photo"], "training": {"augment": 0.5}},
     ),
     "overlap": Preset(
         "Two digits, real negative transfer",

@@ -9,11 +9,12 @@ from html import escape
 import streamlit as st
 
 from mtl_core.palette import state_colours
-from mtl_core.store import LIVE, Run
+from mtl_core.store import LIVE, Run, State
 from mtl_core.ui import frame
 from mtl_core.ui.errors import plain
 from mtl_core.ui.estimate import in_words, remaining
 
+GOING: tuple[State, ...] = ("queued", *LIVE)  # may still change by itself
 WHAT_NOW = {
     "queued": "It waits for a free place on a device and starts by itself.",
     "paused": "It waits with its state kept. Resume goes on at the very same step.",
@@ -77,7 +78,7 @@ def label(run: Run) -> str:
 
 def line(run: Run) -> str:
     """When it was made and how far it got."""
-    share = f"{run.step / run.steps:.0%} · " if run.state in LIVE and run.steps else ""
+    share = f"{run.step / run.steps:.0%} · " if run.state in GOING and run.steps else ""
     return f"{share}{age(run.created)}"
 
 
