@@ -130,6 +130,10 @@ def test_start_watch_zoom_stop_and_reload(page, store):
     expect(page.get_by_role("heading", name="Gradient norms")).to_be_visible()
     expect(page.locator(".mtl-status h2")).to_have_text("journey")
     assert page.url == link
+    assert "zoom=step%3A" in link
+    expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
+    page.get_by_role("button", name="Show the whole run").click()
+    expect(page.get_by_role("button", name="Show the whole run")).to_have_count(0)
 
 
 def test_the_link_of_a_run_works_for_somebody_else_in_the_dark(chromium, server, store):

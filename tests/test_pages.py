@@ -1,5 +1,6 @@
 """Every page under Streamlit's own test runner: empty, full, with good links and with hostile ones."""
 
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from mtl_core import jobs
 from mtl_core.config import RunConfig
 from mtl_core.palette import TASK_COLOURS
 from mtl_core.store import Store
@@ -200,3 +202,151 @@ def test_nothing_is_told_to_anybody():
     assert config["server"]["maxUploadSize"] == 1
     assert config["server"]["enableXsrfProtection"] is True
     assert "http" not in str(config["theme"]), "fonts must be local"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A store with one short run, really trained."""
+    folder = tmp_path_factory.mktemp("trained")
+    config = RunConfig.from_mapping(
+        {
+            "name": "a *short* <b>run</b>",
+            "dataset": {"name": "digit_scenes", "scenes": 64, "held_out": 64},
+            "tasks": ["digit", "box", "angle"],
+            "architecture": {"name": "hard_sharing", "width": 4, "depth": 2},
+            "weighting": {"name": "pcgrad"},
+            "training": {"steps": 12, "batch_size": 8, "validate_every": 4, "device": "cpu"},
+            "measure": {"every": 3},
+        }
+    )
+    with Store.open(str(folder)) as store:
+        assert jobs.run_here(store, config).state == "finished"
+    return folder, config
+
+
+@pytest.fixture
+def copy(trained, home):
+    """The trained run in the store of this test, to do with as it likes."""
+    shutil.copytree(trained[0], home, dirs_exist_ok=True)
+    with Store.open(str(home)) as store:
+        yield store
+
+
+@pytest.mark.parametrize("view", ["Overview", "Learning", "Weights", "Conflict", "Predictions", "Details"])
+def test_every_section_of_a_real_run(view, copy):
+    app = visit("watch", view=view)
+    assert not words(app)
+    assert "finished" in html(app)
+    assert "a *short* &lt;b&gt;run&lt;/b&gt;" in html(app), "a name is text, never markup"
+    assert ("How to read it." in html(app)) == (view != "Details")
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        {"view": "zzz"},
+        {"view": ""},
+        {"x": "wat"},
+        {"smooth": "-1"},
+        {"smooth": "nan"},
+        {"log": "7"},
+        {"zoom": "step:nan:inf"},
+        {"zoom": "step:2:8"},
+        {"zoom": "x" * 9999},
+        {"x": "time", "log": "true", "smooth": "200"},
+    ],
+    ids=str,
+)
+def test_watch_takes_any_view_in_a_link(link, copy):
+    app = visit("watch", **link)
+    assert "How to read it." in html(app)
+
+
+def test_predictions_of_an_earlier_step(copy):
+    app = visit("watch", view="Predictions")
+    (slider,) = [each for each in app.select_slider if "preview" in str(each.key)]
+    steps = copy.previews(copy.runs()[0].id)
+    assert [int(option) for option in slider.options] == steps
+    slider.set_value(steps[0]).run()
+    assert not app.exception
+    assert f"Step {steps[0]}" in " ".join(part.value for part in app.markdown)
+
+
+def test_a_failed_run_shows_its_traceback_and_goes_back_to_train(copy, home, trained):
+    run_id = copy.enqueue(trained[1])
+    copy.claim("somebody", "cpu", run_id)
+    copy.change(run_id, "failed", "it ran out of memory", error="Traceback (most recent call last):\nMemoryError")
+    app = visit("watch", run=run_id, view="Details")
+    assert "It ran out of memory." in html(app)
+    assert any("MemoryError" in code.value for code in app.code)
+    app.button(key=f"again-{run_id}").click().run()
+    assert not app.exception
+    assert app.session_state["train.draft"].config == trained[1]
+
+
+def test_a_diverged_run_says_where(copy, trained):
+    run_id = copy.enqueue(trained[1])
+    copy.claim("somebody", "cpu", run_id)
+    copy.change(run_id, "diverged", "the loss of box is infinite at step 7", step=7)
+    app = visit("watch", run=run_id)
+    assert "The loss of box is infinite at step 7." in html(app)
+    assert not words(app)
+
+
+def test_a_run_is_deleted_only_after_a_second_click(copy):
+    run_id = copy.runs()[0].id
+    app = visit("watch", run=run_id)
+    app.button(key=f"delete-{run_id}").click().run()
+    assert not app.exception
+    assert copy.runs() == []
+    assert "Start a run on Train" in html(app)
+
+
+def test_a_demonstration_starts_and_changes_nothing(copy, monkeypatch):
+    monkeypatch.setenv("MTL_EXPLORER_MODE", "demo")
+    run_id = copy.runs()[0].id
+    for page, button in (("train", "start"), ("home", "start-live")):
+        app = visit(page)
+        app.button(key=button).click().run()
+        assert not app.exception
+        assert "demonstration" in words(app)
+    app = visit("watch", run=run_id)
+    app.button(key=f"delete-{run_id}").click().run()
+    assert "demonstration" in words(app)
+    assert [run.id for run in copy.runs()] == [run_id]
+
+
+def test_a_good_file_fills_the_form_and_a_bad_one_changes_nothing(home, trained):
+    app = visit("train", weighting="mgda")
+    before = app.session_state["train.draft"].config
+    for bad in (b"\xff\xfe\x00", b"a: [", b"weighting: pcgard", b"x: &a 1\ny: *a", b"a" * 70_000, b""):
+        app.file_uploader[0].upload("bad.yaml", bad, "application/yaml").run()
+        assert not app.exception
+        assert "the form is as it was" in words(app)
+        assert app.session_state["train.draft"].config == before
+    app.file_uploader[0].upload("good.yaml", trained[1].to_yaml().encode(), "application/yaml").run()
+    assert not app.exception
+    assert app.session_state["train.draft"].config == trained[1]
+
+
+def test_the_recorded_run_plays(home):
+    app = visit("home")
+    assert "a recorded run, step" in html(app)
+    assert "predicted" in " ".join(part.value for part in app.markdown)
+
+
+def test_a_recording_keeps_what_the_run_recorded(copy, tmp_path_factory):
+    from mtl_core.ui.record import record
+
+    run = copy.runs()[0]
+    path = record(copy, run.id, tmp_path_factory.mktemp("recording") / "recorded.sqlite")
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+    with Store.open(str(path), read_only=True) as recorded:
+        (again,) = recorded.runs()
+        assert (again.state, again.config, again.spec, again.result) == ("finished", run.config, run.spec, run.result)
+        rows, rows_again = copy.read(run.id, "train"), recorded.read(again.id, "train")
+        assert rows.values.tobytes() == rows_again.values.tobytes()
+        assert recorded.n_measurements(again.id) == copy.n_measurements(run.id)
+        assert recorded.previews(again.id)
+    with pytest.raises(ValueError, match="only a finished run"):
+        record(copy, copy.enqueue(RunConfig(dataset={"name": "teacher"})), path)

@@ -19,6 +19,7 @@ from mtl_core.palette import (
     task_shapes,
     tones,
 )
+from mtl_core.store import STATES
 
 CONFIG = Path(__file__).resolve().parents[1] / ".streamlit" / "config.toml"
 HEX = re.compile(r"#[0-9a-f]{6}")
@@ -136,6 +137,11 @@ def test_more_than_ten_tasks_start_over_and_no_task_at_all_is_no_error():
     assert task_colours(many)["t10"] == task_colours(many)["t0"]
     assert task_colours({}) == {}
     assert len(set(SHAPES)) == len(set(DASHES)) == 10
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_every_state_of_a_run_has_a_colour(theme):
+    assert set(state_colours(theme)) == set(STATES)
 
 
 def test_the_pages_have_the_backgrounds_that_the_colours_were_checked_on():

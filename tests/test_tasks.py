@@ -12,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtl_core.tasks import Task
 from mtl_core.tasks.angle import Angle, angle_error
@@ -161,6 +162,33 @@ def test_extreme_outputs_give_losses_or_honest_infinities_never_nan(name: str, v
     losses.sum().backward()
     assert outputs.grad is not None
     assert not outputs.grad.isnan().any()
+
+
+class NoWaiting(TorchDispatchMode):
+    """Fails on operations whose result the host must wait for on a GPU: reading a number, picking by a mask."""
+
+    waits = ("_local_scalar_dense", "nonzero", "masked_select", "equal.", "unique")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert not any(name in str(func) for name in self.waits), func
+        if "aten.index" in str(func):
+            assert not any(index is not None and index.dtype == torch.bool for index in args[1]), func
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_step_never_waits_for_the_device(name: str) -> None:
+    task = every_task()[name]
+    outputs = torch.randn(4, *task.head((8,))(torch.randn(4, 8)).shape[1:], requires_grad=True)
+    targets = some_targets(task, 4)
+    with NoWaiting():
+        task.loss(outputs, targets).mean().backward()
+        task.headline(outputs.detach(), targets)
+        task.predict(outputs.detach())
+    with pytest.raises(AssertionError, match="_local_scalar_dense"), NoWaiting():
+        outputs.detach().sum().item()
+    with pytest.raises(AssertionError, match="index"), NoWaiting():
+        outputs.detach()[outputs.detach() > 0]
 
 
 def test_heads_refuse_other_features() -> None:

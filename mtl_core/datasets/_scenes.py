@@ -1,21 +1,17 @@
 """Draws scenes: one handwritten digit, turned, scaled and coloured, on a crop of a photograph.
 
-All chance is drawn on the CPU (``Recipe``), so that every device draws the same scenes; the drawing itself runs on the device,
-in chunks. Legend: N scenes, S pixels of a scene's side.
+The drawing runs on the device, in chunks. Legend: N scenes, S pixels of a scene's side.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from mtl_core.chance import stream
-from mtl_core.datasets._digits import base_digits, base_split, draw
-from mtl_core.datasets._photos import TILE, TITLES, photo_atlas, tile_split
-from mtl_core.records import Split
+from mtl_core.datasets._digits import base_digits
+from mtl_core.datasets._photos import photo_atlas
+from mtl_core.datasets._recipe import Recipe, turned
 
 CHUNK = 1024  # scenes drawn at once
 GLYPH = 40  # pixels of the enlarged digit's side: 8 drawn pixels and a margin of 1 on each side, 4 times
@@ -23,46 +19,6 @@ INK = 0.5  # opacity from which a pixel belongs to the digit
 LUMA = (0.299, 0.587, 0.114)  # brightness of red, green and blue (ITU-R BT.601)
 CONTRAST = 0.45  # difference in brightness between a digit and what it covers
 CALM = 0.6  # how much of a photograph's own contrast is kept, so that a digit can be read on it
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is to be drawn, N scenes: the base digit, its turn in degrees (counter-clockwise), the side of its 8 × 8 frame and
-    its centre as shares of the picture; the photograph, and the crop's corner and side in pixels of the atlas; a colour.
-    """
-
-    base: Tensor
-    turn: Tensor
-    scale: Tensor
-    centre: Tensor
-    photo: Tensor
-    corner: Tensor
-    side: Tensor
-    is_mirrored: Tensor
-    colour: Tensor
-
-    def part(self, start: int, stop: int, device: torch.device) -> Recipe:
-        """Some of the scenes, on the device."""
-        return Recipe(*(getattr(self, field.name)[start:stop].to(device) for field in fields(self)))
-
-
-def write_recipe(split: Split, n: int, *, seed: int, size: int, max_turn: float, scales: tuple[float, float]) -> Recipe:
-    """Draw lots for ``n`` scenes of a split. Every digit lies inside its picture, wherever it is."""
-    chance = stream(seed, "scenes", split)
-    base = draw(base_split(split, seed), n, chance)
-    turn = (2 * torch.rand(n, generator=chance) - 1) * max_turn
-    scale = scales[0] + (scales[1] - scales[0]) * torch.rand(n, generator=chance)
-    low, high = _extents(base, turn, scale)
-    margin = 1 / size
-    room = (1 - 2 * margin - (high - low)).clamp(min=0)
-    centre = margin - low + room * torch.rand(n, 2, generator=chance)
-    photo = torch.randint(len(TITLES), (n,), generator=chance)
-    corners = tile_split(split, seed)
-    tile = corners[photo, torch.randint(corners.shape[1], (n,), generator=chance)]
-    side = TILE * (0.5 + 0.5 * torch.rand(n, generator=chance))
-    corner = tile + (TILE - side)[:, None] * torch.rand(n, 2, generator=chance)
-    is_mirrored = torch.rand(n, generator=chance) < 0.5
-    return Recipe(base, turn, scale, centre, photo, corner, side, is_mirrored, torch.rand(n, 3, generator=chance))
 
 
 def draw_scenes(recipe: Recipe, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -90,28 +46,6 @@ def tight_boxes(masks: Tensor) -> Tensor:
     return torch.stack([x1, y1, x2, y2], dim=1).float()
 
 
-def _extents(base: Tensor, turn: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """How far each turned digit's ink reaches from its centre, as shares of the picture: lowest and highest (x, y), [N, 2]."""
-    images, _ = base_digits()
-    at = (torch.arange(8) - 3.5) / 8
-    y, x = torch.meshgrid(at, at, indexing="ij")
-    cells = torch.stack([x, y], dim=-1).reshape(64, 2)
-    reach = (scale[:, None, None] * (cells @ _rotation(turn).mT)).masked_fill(
-        (images[base].reshape(-1, 64) < INK / 2)[..., None], torch.nan
-    )
-    half = scale[:, None] / 16  # half a drawn pixel
-    low = reach.nan_to_num(nan=torch.inf).amin(dim=1) - half
-    high = reach.nan_to_num(nan=-torch.inf).amax(dim=1) + half
-    return low, high
-
-
-def _rotation(turn: Tensor) -> Tensor:
-    """Matrices that turn (x, y) counter-clockwise as seen on a screen, where y points down, [N, 2, 2]."""
-    angle = torch.deg2rad(turn)
-    sine, cosine = angle.sin(), angle.cos()
-    return torch.stack([cosine, sine, -sine, cosine], dim=-1).reshape(-1, 2, 2)
-
-
 def _glyphs() -> Tensor:
     """The base digits enlarged, with smooth but clear edges: opacity in 0..1, [1797, GLYPH, GLYPH]."""
     images, _ = base_digits()
@@ -122,13 +56,12 @@ def _glyphs() -> Tensor:
 
 def _draw_digits(part: Recipe, glyphs: Tensor, size: int) -> Tensor:
     """Opacity of each pixel, [N, S, S]: each scene's pixels are looked up in its digit."""
-    back = _rotation(-part.turn)
     # the digit's frame is 8 of the glyph's 10 units, and sampling coordinates run from −1 to 1
-    zoom = 2 * 0.8 / part.scale
+    zoom = (2 * 0.8 / part.scale)[:, None]
     pixels = (torch.arange(size, device=glyphs.device) + 0.5) / size
-    y, x = torch.meshgrid(pixels, pixels, indexing="ij")
-    away = torch.stack([x, y], dim=-1).reshape(1, -1, 2) - part.centre[:, None]
-    grid = (away @ back.mT * zoom[:, None, None]).reshape(-1, size, size, 2)
+    x = ((pixels - part.centre[:, :1]) * zoom)[:, None, :]
+    y = ((pixels - part.centre[:, 1:]) * zoom)[:, :, None]
+    grid = torch.stack(turned(x, y, -part.turn[:, None, None]), dim=3)
     return functional.grid_sample(glyphs[part.base][:, None], grid, mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -155,9 +88,9 @@ def _readable_colour(colour: Tensor, ground: Tensor, opacity: Tensor) -> Tensor:
     """The colour made lighter or darker until it stands out from what the digit covers, [N, 3]."""
     weights = torch.tensor(LUMA, device=ground.device)
     covered = (ground * opacity[:, None]).sum(dim=(2, 3)) / opacity.sum(dim=(1, 2)).clamp(min=1)[:, None]
-    behind = covered @ weights
+    behind = (covered * weights).sum(dim=1)
     wanted = torch.where(behind < 0.5, behind + CONTRAST, behind - CONTRAST)[:, None]
-    now = (colour @ weights)[:, None]
+    now = (colour * weights).sum(dim=1, keepdim=True)
     darker = colour * (wanted / now.clamp(min=1e-3))
     lighter = 1 - (1 - colour) * ((1 - wanted) / (1 - now).clamp(min=1e-3))
     return torch.where(wanted < now, darker, lighter).clamp(0, 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def shift(images: Tensor, offsets: Tensor, *, outside: Literal["edge", "zero"]) -> Tensor:
-    """Moved pictures, [N, C, H, W].
+    """Moved pictures, [N, C, H, W], in the memory layout of what came in.
 
     Args:
         offsets: pixels to the right and down, int64 [N, 2].
@@ -24,4 +24,5 @@ def shift(images: Tensor, offsets: Tensor, *, outside: Literal["edge", "zero"]) 
     if outside == "zero":
         is_inside = ((y >= 0) & (y < height))[:, None, :, None] & ((x >= 0) & (x < width))[:, None, None, :]
         moved = moved * is_inside
-    return moved.contiguous()
+    layout = torch.contiguous_format if images.is_contiguous() else torch.channels_last
+    return moved.contiguous(memory_format=layout)

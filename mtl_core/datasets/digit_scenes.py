@@ -10,7 +10,8 @@ from torch import Tensor
 
 from mtl_core.batches import Examples
 from mtl_core.datasets import DATASETS, Dataset, _digits, _photos
-from mtl_core.datasets._scenes import Recipe, draw_scenes, tight_boxes, write_recipe
+from mtl_core.datasets._recipe import Recipe, write_recipe
+from mtl_core.datasets._scenes import draw_scenes, tight_boxes
 from mtl_core.datasets._shift import shift
 from mtl_core.records import Split
 from mtl_core.registry import Knobs

@@ -28,7 +28,9 @@ Count = Annotated[int, Field(ge=1, le=200_000)]
 class TeacherKnobs(Knobs):
     """The dials. A list has one entry per task; a single number stands for all tasks."""
 
-    n_tasks: int = Field(2, ge=2, le=len(NAMES), title="Tasks", description="How many tasks there are; they are called a, b, c and so on.")
+    n_tasks: int = Field(
+        2, ge=2, le=len(NAMES), title="Tasks", description="How many tasks there are; they are called a, b, c and so on."
+    )
     rho: float = Field(
         0.0,
         ge=0,

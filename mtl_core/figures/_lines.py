@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.figures._parts import (
+    Kind,
     by_label,
     finish,
     positive,
@@ -49,24 +50,31 @@ def line_rows(tidy: pd.DataFrame, spec: Spec, view: View, columns: Sequence[str]
     return wire(tidy, view, columns, task=by_label(tidy["task"], spec), **numbers)
 
 
-def split_lines(data: Any, spec: Spec, view: View, y_title: str, *, log: bool, only: Sequence[str] = ()) -> Any:
+def split_lines(data: Any, spec: Spec, view: View, y_title: str, *, kind: Kind = "linear", only: Sequence[str] = ()) -> Any:
     """Training as band and line, validation as dashed line with a marker per task.
 
     Args:
         data: [x, task, split, low, high, value] or its name.
         only: the tasks in it; all of the run's if empty.
     """
-    y = y_axis("value", y_title, view, log=log)
+    y = y_axis("value", y_title, view, kind=kind)
     base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view, only=only, as_markers=True))
     train, validation = base.transform_filter("datum.split == 'train'"), base.transform_filter("datum.split != 'train'")
     line = base.mark_line(clip=True).encode(y=y, strokeDash=split_dash(), detail="split:N")
     dots = validation.mark_point(filled=True, size=42, opacity=1, clip=True).encode(y=y, shape=task_shape(spec, only=only))
-    layers = [_band(train, y_title, view, log=log), line, dots, _hits(base, y, view, ["task", "split"])]
+    layers = [_band(train, y_title, view, kind), line, dots, _hits(base, y, view, ["task", "split"])]
     return finish(alt.layer(*layers), view)
 
 
 def task_lines(
-    data: Any, spec: Spec, view: View, y_title: str, *, log: bool = False, has_band: bool = False, level: float | None = None
+    data: Any,
+    spec: Spec,
+    view: View,
+    y_title: str,
+    *,
+    kind: Kind = "linear",
+    has_band: bool = False,
+    level: float | None = None,
 ) -> Any:
     """One line per task, told apart by colour and dash.
 
@@ -74,17 +82,17 @@ def task_lines(
         data: [x, task, value], with low and high for a band; or its name.
         level: the height of the grid line to stress.
     """
-    y = y_axis("value", y_title, view, log=log, level=level)
+    y = y_axis("value", y_title, view, kind=kind, level=level)
     base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view))
     line = base.mark_line(clip=True).encode(y=y, strokeDash=task_dash(spec))
-    layers = [_band(base, y_title, view, log=log)] if has_band else []
+    layers = [_band(base, y_title, view, kind)] if has_band else []
     return finish(alt.layer(*layers, line, _hits(base, y, view, ["task"])), view)
 
 
-def _band(base: Any, y_title: str, view: View, *, log: bool) -> Any:
+def _band(base: Any, y_title: str, view: View, kind: Kind) -> Any:
     """From low to high; its thin edge is all there is of it where each step is shown by itself."""
     area = base.mark_area(opacity=0.15, clip=True, line={"strokeWidth": 0.7, "strokeOpacity": 0.35})
-    return area.encode(y=y_axis("low", y_title, view, log=log), y2="high:Q")
+    return area.encode(y=y_axis("low", y_title, view, kind=kind), y2="high:Q")
 
 
 def _hits(base: Any, y: alt.Y, view: View, labels: Sequence[str]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 import numpy as np
@@ -14,6 +14,7 @@ from mtl_core.figures._view import Spec, View
 from mtl_core.palette import TYPE, task_colours, task_dashes, task_shapes, tones
 
 Floats = NDArray[np.float64]
+Kind = Literal["linear", "log", "symlog"]  # symlog: linear between -1 and 1, logarithmic outside
 X_TITLES = {"step": "Training step", "epoch": "Epoch", "time": "Training time"}
 _X_FORMATS = {
     "step": "datum.value >= 1e6 ? format(datum.value / 1e6, '.3~f') + ' M' : format(datum.value, ',.6~f')",
@@ -22,6 +23,10 @@ _X_FORMATS = {
     " datum.value >= 180 ? format(datum.value / 60, '.2~f') + ' min' : format(datum.value, '.3~f') + ' s'",
 }
 _POWER_OF_TEN = "abs(log(datum.value) / LN10 - round(log(datum.value) / LN10)) < 1e-6"
+_SYMLOG_TICKS = [
+    0,
+    *(sign * size for size in (1, 3, 10, 30, 100, 1000, 10_000) for sign in (-1, 1)),
+]  # the first have precedence
 WHEEL = "wheel![event.ctrlKey || event.metaKey || event.altKey]"  # a bare wheel scrolls the page; a pinch sends ctrlKey
 
 
@@ -32,19 +37,24 @@ def x_axis(view: View) -> alt.X:
     return alt.X(f"{view.x}:Q", title=X_TITLES[view.x], axis=axis, scale=alt.Scale(domain=domain, zero=False, nice=False))
 
 
-def y_axis(field: str, title: str, view: View, *, log: bool = False, level: float | None = None) -> alt.Y:
+def y_axis(field: str, title: str, view: View, *, kind: Kind = "linear", level: float | None = None) -> alt.Y:
     """A vertical axis with few, short numbers; the grid line at ``level``, if it is in sight, stands out."""
     # log axes get a label per power of ten and the like: labelOverlap drops what would collide
     axis = alt.Axis(format=".3~g", tickCount=5, labelOverlap=True)
-    if log:
+    if kind == "log":
         axis.gridWidth = {"condition": {"test": _POWER_OF_TEN, "value": 1}, "value": 0}
+    if kind == "symlog":  # Vega would put the ticks of a linear axis on it
+        axis = alt.Axis(format=".3~g", labelOverlap="greedy", values=_SYMLOG_TICKS)
     if level is not None:
         test, tone = f"abs(datum.value - {level:g}) < 1e-12", tones(view.theme)
         axis.gridColor = {"condition": {"test": test, "value": tone.floor}, "value": tone.grid}
         axis.gridWidth = {"condition": {"test": test, "value": 1.6}, "value": 1}
-    return alt.Y(
-        f"{field}:Q", title=title, axis=axis, scale=alt.Scale(type="log" if log else "linear", zero=False, nice=not log)
-    )
+    scales = {
+        "linear": alt.Scale(zero=False, nice=True),
+        "log": alt.Scale(type="log", nice=False),
+        "symlog": alt.Scale(type="symlog", constant=1, nice=False),
+    }
+    return alt.Y(f"{field}:Q", title=title, axis=axis, scale=scales[kind])
 
 
 def zoom() -> alt.Parameter:

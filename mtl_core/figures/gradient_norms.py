@@ -42,4 +42,4 @@ class GradientNorms(Figure):
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
-        return task_lines(data, spec, view, cls.axes(spec, view)[1], log=True)
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], kind="log")

@@ -41,4 +41,4 @@ class Losses(Figure):
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
-        return split_lines(data, spec, view, cls.axes(spec, view)[1], log=view.log_y)
+        return split_lines(data, spec, view, cls.axes(spec, view)[1], kind="log" if view.log_y else "linear")

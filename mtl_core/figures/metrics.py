@@ -55,7 +55,7 @@ class Metrics(Figure):
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         only = [task for task, metric in _scored(spec) if _key(metric) == _panel(spec, view)]
-        return split_lines(data, spec, view, cls.axes(spec, view)[1], log=False, only=only)
+        return split_lines(data, spec, view, cls.axes(spec, view)[1], only=only)
 
 
 def _scored(spec: Spec) -> list[tuple[str, Any]]:

@@ -37,7 +37,8 @@ class PredictedVsTrue(Figure):
             if row.task in numbers and row.target is not None:
                 pairs = zip(np.atleast_1d(row.target), np.atleast_1d(row.prediction), strict=True)
                 rows += [(row.step, row.example, row.task, n, float(a), float(b)) for n, (a, b) in enumerate(pairs)]
-        return pd.DataFrame(rows, columns=["step", "example", "task", "number", "true", "predicted"])
+        tidy = pd.DataFrame(rows, columns=["step", "example", "task", "number", "true", "predicted"])
+        return tidy.astype({"true": "float64", "predicted": "float64", "task": "str"})
 
     @classmethod
     def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:

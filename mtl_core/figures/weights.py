@@ -39,4 +39,4 @@ class Weights(Figure):
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
-        return task_lines(data, spec, view, cls.axes(spec, view)[1], log=view.log_y, has_band=True)
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], kind="log" if view.log_y else "linear", has_band=True)

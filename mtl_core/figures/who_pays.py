@@ -16,8 +16,8 @@ class WhoPays(Figure):
 
     title = "Who pays"
     how_to_read = (
-        "Below zero the step makes the task's loss smaller, above zero the task pays for the others; in percent of its own loss "
-        "at that step, to first order, through the shared layers."
+        "Below zero the step makes the task's loss smaller, above zero the task pays for the others; in percent of its own loss, "
+        "to first order, through the shared layers (the scale is logarithmic beyond 1 %)."
     )
     when_to_worry = "A task stays above zero: every step that helps the others costs it."
     waiting = "Gains and costs appear with the first measurement of gradients."
@@ -42,4 +42,4 @@ class WhoPays(Figure):
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
-        return task_lines(data, spec, view, cls.axes(spec, view)[1], level=0.0)
+        return task_lines(data, spec, view, cls.axes(spec, view)[1], kind="symlog", level=0.0)

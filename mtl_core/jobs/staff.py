@@ -25,6 +25,7 @@ class Worker:
     code_mark: str
     is_ready: bool = False
     run_id: str = ""
+    why_killed: str = ""
 
     @classmethod
     def start(cls, store: Store, log: Path, *, is_polite: bool) -> Worker:
@@ -82,5 +83,7 @@ class Worker:
         self.line.close()
         self.process.terminate()
 
-    def kill(self) -> None:
+    def kill(self, why: str) -> None:
+        """End it at once, for a reason that its run will show."""
+        self.why_killed = why
         self.process.kill()

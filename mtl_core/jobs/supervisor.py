@@ -38,9 +38,10 @@ class Supervisor:
 
     Args:
         lock: the open file that holds the desk's lock.
+        is_renewable: end when the program has changed and nothing is to do, so that one with the new code can follow.
     """
 
-    def __init__(self, store: Store, desk: Desk, lock: int, *, idle_minutes: int) -> None:
+    def __init__(self, store: Store, desk: Desk, lock: int, *, idle_minutes: int, is_renewable: bool) -> None:
         self.store = store
         self.desk = desk
         self.lock = lock
@@ -48,8 +49,10 @@ class Supervisor:
         self.standby: Worker | None = None
         self.workers: list[Worker] = []
         self.code = fingerprint()
-        self.is_leaving = False
-        self._is_idle = False
+        self.is_renewable = is_renewable
+        self.is_outdated = False
+        self._is_told = False
+        self.is_idle = False
         self._signed_warm: bool | None = None
         self._failures = 0
         self._next_try = 0.0
@@ -62,16 +65,19 @@ class Supervisor:
         ear, bell = self.desk.hear()
         signal.set_wakeup_fd(bell, warn_on_full_buffer=False)  # a child's end rings too
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._leave)
+            signal.signal(number, self._tell)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         self._sign()
         say("began")
-        while not self.is_leaving and self._is_ours() and not self._is_done():
-            self.look()
+        while not (why := self._why_leave()):
+            try:
+                self.look()
+            except OSError as error:  # a full disk, a database that others hold: it may pass
+                say(str(error))
             self._wait(ear)
         if self.standby is not None:
             self.standby.dismiss()
-        say("ended")
+        say(f"ended: {why}")
 
     def _wait(self, ear: int) -> None:
         """Until somebody rings, a child ends, the standby worker is ready, or a second is over."""
@@ -84,8 +90,8 @@ class Supervisor:
         """One look at everything: who ended, what waits, who could take it."""
         self._collect()
         live = self.store.runs(states=UNENDED, limit=MANY)
-        self._is_idle = not live and not self.workers
-        if not self._is_idle:
+        self.is_idle = not live and not self.workers
+        if not self.is_idle:
             self._busy_at = time.monotonic()
         for run in live:
             if run.state != "queued":
@@ -103,7 +109,7 @@ class Supervisor:
             with contextlib.suppress(LookupError):
                 run = self.store.run(worker.run_id)
                 if run.worker == worker.identity:
-                    checkup.bury(self.store, run, endings.of_process(worker.code))
+                    checkup.bury(self.store, run, worker.why_killed or endings.of_process(worker.code))
         if self.standby is not None and self.standby.has_ended():
             self._failures += 1
             self._next_try = time.monotonic() + min(60.0, 2.0**self._failures)
@@ -120,7 +126,7 @@ class Supervisor:
                 checkup.bury(self.store, run, "its worker was gone without a word")
         elif run.command == "stop" and checkup.silence(run) > OBEDIENCE_S:
             say(f"killing the worker of {run.id}: it was asked to stop and has not answered for {OBEDIENCE_S:.0f} s")
-            own.kill()
+            own.kill(f"its worker did not answer for {OBEDIENCE_S:.0f} s when it was asked to stop, and was ended")
 
     def _keep_standby(self, live: list[Run]) -> None:
         """Have one worker that has loaded everything and waits, with the code as it is on disk now."""
@@ -188,29 +194,37 @@ class Supervisor:
         except FileNotFoundError:
             return False
 
-    def _is_done(self) -> bool:
-        """Nothing to do for long, or the program was updated and no child of ours trains."""
-        if time.monotonic() - self._busy_at > self.idle_s:
-            return True
-        return self._is_idle and fingerprint() != self.code
+    def _why_leave(self) -> str:
+        """Why to end now; empty while there is no reason to."""
+        if self._is_told or not self._is_ours():
+            self.is_idle = False
+            return "it was told to" if self._is_told else "its store is gone"
+        if self.is_idle and time.monotonic() - self._busy_at > self.idle_s:
+            return "nothing to do"
+        self.is_outdated = self.is_renewable and self.is_idle and fingerprint() != self.code
+        return "the program has changed" if self.is_outdated else ""
 
-    def _leave(self, number: int, frame: FrameType | None) -> None:
-        self.is_leaving = True
+    def _tell(self, number: int, frame: FrameType | None) -> None:
+        self._is_told = True
 
 
 def serve(store: Store, *, lock: int | None = None, idle_minutes: int | None = None) -> bool:
-    """Be the supervisor of a store until there is nothing to do; False at once if it has one already."""
+    """Be the supervisor of a store until there is nothing to do; False at once if it has one already.
+
+    Args:
+        lock: the open file that holds the lock already, for one that was started in the background.
+    """
     desk = Desk.of(store)
-    lock = desk.try_lock() if lock is None else lock
-    if lock is None:
+    held = desk.try_lock() if lock is None else lock
+    if held is None:
         return False
-    os.set_inheritable(lock, False)  # our workers must not hold it after us
-    minutes = whole_number("MTL_EXPLORER_IDLE_MINUTES", 15, least=0) if idle_minutes is None else idle_minutes
-    supervisor = Supervisor(store, desk, lock, idle_minutes=minutes)
+    os.set_inheritable(held, False)  # our workers must not hold it after us
+    minutes = whole_number("MTL_EXPLORER_IDLE_MINUTES", 15, least=1) if idle_minutes is None else idle_minutes
+    supervisor = Supervisor(store, desk, held, idle_minutes=minutes, is_renewable=lock is not None)
     supervisor.serve()
-    os.close(lock)
-    if not supervisor.is_leaving and desk.lock_path.exists() and store.runs(states=["queued"], limit=1):
-        ensure_supervisor(store)  # a run came while we were leaving, and who brought it thought that we were here
+    os.close(held)
+    if supervisor.is_outdated or (supervisor.is_idle and store.runs(states=["queued"], limit=1)):
+        ensure_supervisor(store)  # with the new code; or a run came just now, and who brought it saw us here
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import NamedTuple
 
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 
 class Complaint(NamedTuple):
@@ -82,6 +82,10 @@ def explain(error: DatabaseError, place: str) -> Exception | None:
         if any(words in said for words in complaint.words):
             sentence = complaint.sentence.format(place=place)
             return system_error(complaint.number, sentence, complaint.kind)
+    if isinstance(error, OperationalError):  # of the database's surroundings, not of our statement
+        return system_error(
+            errno.EIO, f"the store {place} reports an error ({error.orig}): check its disk or its server, then try again"
+        )
     return None
 
 

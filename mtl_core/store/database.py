@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.sql.schema import Table
 
 from mtl_core.store.complaints import explain, system_error
@@ -71,6 +73,11 @@ class Database:
             sentence = explain(error, str(self.place))
             if sentence is None:
                 raise
+            raise sentence from error
+        except PoolTimeout as error:
+            sentence = system_error(
+                errno.EAGAIN, f"the store {self.place} has too many readers at once: try again", TimeoutError
+            )
             raise sentence from error
 
 

@@ -9,7 +9,7 @@ import streamlit as st
 from mtl_core import jobs
 from mtl_core.config import RunConfig
 from mtl_core.store import Run, Store
-from mtl_core.ui import errors, frame
+from mtl_core.ui import errors, visitor
 from mtl_core.ui.links import to_params
 
 SAID = "controls.said"
@@ -64,7 +64,7 @@ def _button(
 
 def _try(act: Callable[..., object], store: Store, run_id: str) -> None:
     try:
-        act(store, run_id, owner=frame.owner())
+        act(store, run_id, owner=visitor.owner())
     except errors.EXPECTED as error:
         st.session_state[SAID] = errors.sentence(error)
 

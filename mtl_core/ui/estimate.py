@@ -75,7 +75,7 @@ def in_words(seconds: float) -> str:
     """A duration as people say it.
 
     >>> in_words(0.4), in_words(95), in_words(4000), in_words(200_000)
-    ('1 s', '1 min 35 s', '1 h 7 min', '2 d 8 h')
+    ('1 s', '1 min 35 s', '1 h 6 min', '2 d 7 h')
     """
     total = max(1, round(seconds))
     for big, small, size, unit in (("d", "h", 86_400, 3_600), ("h", "min", 3_600, 60), ("min", "s", 60, 1)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 import os
 import sys
 from collections.abc import Iterator
@@ -60,12 +59,6 @@ def store() -> Store:
     """The store of this server. A damaged or foreign one ends the page with a sentence."""
     with stop_with("The store of runs cannot be opened."):
         return _open(os.environ.get("MTL_EXPLORER_STORE", ""), str(Path.cwd()))
-
-
-def owner() -> str:
-    """Who this browser is: a digest of its cookie, so that others can neither see nor claim it. The same after a reload."""
-    cookie = st.context.cookies.get("_streamlit_xsrf", "")
-    return hashlib.blake2b(cookie.encode(), digest_size=9).hexdigest() if cookie else ""
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mtl_core import jobs
 from mtl_core.store import Run, Store
-from mtl_core.ui import errors, frame, status
+from mtl_core.ui import errors, status, visitor
 from mtl_core.ui.presets import PRESETS
 
 LISTED = 6
@@ -38,7 +38,7 @@ def _start(store: Store) -> None:
     preset = PRESETS["classic"]
     if st.button("Start a live run", type="primary", icon=":material/play_arrow:", key="start-live", help=preset.look):
         with errors.say_errors("The run was not started."):
-            run_id = jobs.submit(store, preset.config, request=request, owner=frame.owner())
+            run_id = jobs.submit(store, preset.config, request=request, owner=visitor.owner())
             st.session_state["home.started"] = request
             st.switch_page("pages/watch.py", query_params={"run": run_id})
     elif st.session_state.get("home.started") == request:

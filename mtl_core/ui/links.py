@@ -42,7 +42,7 @@ def from_params(params: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Plain values of a config, and a sentence for each parameter that says nothing to us. Never raises.
 
     >>> from_params({"weighting": "cagrad", "weighting.c": "0.2", "wat": "1"})
-    ({'weighting': {'name': 'cagrad', 'c': 0.2}}, ["no setting of a run is called 'wat'. There are: …"])
+    ({'weighting': {'name': 'cagrad', 'c': 0.2}}, ["no setting of a run is called 'wat'. There are: ..."])
     """
     values: dict[str, Any] = {}
     slips: list[str] = []

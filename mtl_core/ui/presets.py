@@ -35,7 +35,11 @@ PRESETS: dict[str, Preset] = {
     "five": Preset(
         "Five tasks at once",
         "Digit, box, mask, angle and photograph on one trunk: see which pairs pull apart, and in which stage.",
-        {"dataset": {"name": "digit_scenes"}, "tasks": ["digit", "box", "mask", "angle", "photo"], "training": {"augment": 0.5}},
+        {
+            "dataset": {"name": "digit_scenes"},
+            "tasks": ["digit", "box", "mask", "angle", "photo"],
+            "training": {"augment": 0.5},
+        },
     ),
     "overlap": Preset(
         "Two digits, real negative transfer",

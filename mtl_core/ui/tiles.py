@@ -11,17 +11,14 @@ from mtl_core.figures import FIGURES, View
 from mtl_core.palette import task_colours
 from mtl_core.store import Run, Store
 from mtl_core.ui import frame, live
-from mtl_core.ui.tail import tail
-
-POINTS, SMOOTH = 240, 20.0
+from mtl_core.ui.tail import Reading
 
 Scores = Mapping[str, Mapping[str, float]]
 
 
-def show(store: Store, run: Run) -> None:
-    """All tasks side by side, over the whole run whatever the window of the figures."""
+def show(store: Store, run: Run, reading: Reading) -> None:
+    """All tasks side by side."""
     scores, source = latest(store, run)
-    reading = tail().reading(store, run, points=POINTS, smooth=SMOOTH)
     tidy, sparkline = reading.tidy("sparkline"), FIGURES["sparkline"]
     colours = task_colours(reading.spec, frame.theme())
     tiles = []

@@ -14,7 +14,7 @@ from mtl_core import jobs
 from mtl_core.config import MAX_YAML_BYTES, RunConfig
 from mtl_core.plan import check
 from mtl_core.store import Store
-from mtl_core.ui import errors, frame
+from mtl_core.ui import errors, visitor
 from mtl_core.ui.draft_state import Draft
 from mtl_core.ui.estimate import estimate, in_words, learn
 from mtl_core.ui.links import command_line
@@ -116,7 +116,7 @@ def start(store: Store, draft: Draft, config: RunConfig | None) -> None:
     if not pressed or config is None:
         return
     with errors.say_errors("The run was not started."):
-        run_id = jobs.submit(store, config, request=draft.request, owner=frame.owner())
+        run_id = jobs.submit(store, config, request=draft.request, owner=visitor.owner())
         st.session_state["train.started"] = draft.request
         st.switch_page("pages/watch.py", query_params={"run": run_id})
 

@@ -23,6 +23,8 @@ SMOOTHING = (0, 5, 20, 50, 200, 1000)  # steps
 POINTS = 800
 LOG_LINES = 200
 EVENTS = 50
+TRACEBACK = 8000  # signs
+PREVIEW = "preview.step"
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Choice:
     log_y: bool
 
     def view(self, *, height: int = 260, choice: str = "") -> View:
-        return View(theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.window(), height=height, choice=choice)
+        return View(theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.window(self.x), height=height, choice=choice)
 
 
 def choose() -> Choice:
@@ -65,16 +67,16 @@ def choose() -> Choice:
                 help="A moving average over so many steps; the band behind it shows every low and high.",
             )  # fmt: skip
             log_y = st.toggle("Logarithmic losses", key="log", bind="query-params")
-        if live.window() is not None:
+        if live.window(x or "step") is not None:
             st.button("Show the whole run", icon=":material/zoom_out_map:", type="tertiary", on_click=live.show_all)
     return Choice(section or SECTIONS[0], x or "step", int(smooth or 0), bool(log_y))
 
 
-def read(store: Store, run: Run, choice: Choice, preview_step: int | None = None) -> Reading:
-    """The run through the window that the visitor chose."""
+def read(store: Store, run: Run, choice: Choice, *, preview_step: int | None = None, is_whole: bool = False) -> Reading:
+    """The run through the window that the visitor chose, or the whole of it."""
     window: dict[str, Any] = {"points": POINTS, "smooth": float(choice.smooth)}
-    span = live.window()
-    if span is not None and choice.x == "step":
+    span = live.window(choice.x)
+    if span is not None and choice.x == "step" and not is_whole:
         window |= {"first": int(span[0]), "last": int(span[1]) + 1}
     if preview_step is not None:
         window["preview_step"] = preview_step
@@ -83,6 +85,8 @@ def read(store: Store, run: Run, choice: Choice, preview_step: int | None = None
 
 def section(store: Store, run: Run, choice: Choice) -> None:
     """The chosen section."""
+    if run.error and choice.section in ("Overview", "Details"):
+        _error(run)
     if run.spec is None and choice.section != "Details":
         empty("Nothing recorded yet", "The first numbers appear here as soon as a worker has taken up the run.")
         return
@@ -97,6 +101,12 @@ def section(store: Store, run: Run, choice: Choice) -> None:
     sections[choice.section](store, run, choice)
 
 
+def _error(run: Run) -> None:
+    with st.container(border=True, key="card-error"):
+        st.html('<div class="mtl-card-head"><h3>What went wrong</h3><span>the end of the traceback</span></div>')
+        st.code(run.error[-TRACEBACK:], language="python", height=260)
+
+
 def empty(title: str, sentence: str) -> None:
     """What stands where there is nothing yet."""
     with st.container(border=True, key="card-empty"):
@@ -105,7 +115,7 @@ def empty(title: str, sentence: str) -> None:
 
 def _overview(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
-    tiles.show(store, run)
+    tiles.show(store, run, reading if live.window(choice.x) is None else read(store, run, choice, is_whole=True))
     live.figure("losses", reading, choice.view(height=300), key="losses")
     left, right = _halves("overview")
     with left:
@@ -117,10 +127,20 @@ def _overview(store: Store, run: Run, choice: Choice) -> None:
 def _learning(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
     live.figure("losses", reading, choice.view(height=320), key="losses")
-    left, right = _halves("learning")
-    for n, panel in enumerate(FIGURES["metrics"].choices(reading.spec)):
-        with left if n % 2 == 0 else right:
-            _if_it_applies("metrics", reading, choice, panel)
+    titles = FIGURES["metrics"].choices(reading.spec)
+    headlines = {task["metrics"][0]["title"] for task in reading.spec["tasks"]}
+    first = [panel for panel, title in titles.items() if title.rpartition(" (")[0] in headlines] or list(titles)[:2]
+    shown = st.pills(
+        "Metrics to show",
+        list(titles),
+        selection_mode="multi",
+        default=first,
+        format_func=titles.__getitem__,
+        key="metrics",
+        bind="query-params",
+    )
+    if shown:
+        live.panels("metrics", reading, choice.view(height=240), [panel for panel in titles if panel in shown], key="metrics")
 
 
 def _weights(store: Store, run: Run, choice: Choice) -> None:
@@ -151,17 +171,17 @@ def _predictions(store: Store, run: Run, choice: Choice) -> None:
     steps = store.previews(run.id)
     at = None
     if len(steps) > 1:
-        at = st.select_slider("Predictions at step", steps, value=steps[-1], key="preview-step")
-    reading = read(store, run, choice, at if at != (steps[-1] if steps else None) else None)
+        asked = st.session_state.get(PREVIEW)
+        start = asked if asked in steps else steps[-1]  # a new sample makes a new slider: keep what was asked for
+        shown = st.select_slider("Predictions at step", steps, value=start, key=f"{PREVIEW}-{run.id}-{len(steps)}-{steps[-1]}")
+        at = None if shown == steps[-1] else shown
+        st.session_state[PREVIEW] = at
+    reading = read(store, run, choice, preview_step=at)
     _if_it_applies("predictions", reading, choice)
     _if_it_applies("predicted_vs_true", reading, choice)
 
 
 def _details(store: Store, run: Run, choice: Choice) -> None:
-    if run.error:
-        with st.container(border=True, key="card-error"):
-            st.html('<div class="mtl-card-head"><h3>What went wrong</h3></div>')
-            st.code(run.error[-8000:], language="python", height=320)
     left, right = _halves("details")
     with left:
         with st.container(border=True, key="card-config"):
@@ -197,7 +217,10 @@ def _downloads(store: Store, run: Run) -> None:
 def _happened(store: Store, run: Run) -> None:
     changes = store.history(run.id)
     start = changes[0].time if changes else run.created
-    rows = [(f"{in_words(change.time - start)}", status.chip(change.state), change.reason) for change in changes]
+    rows = [
+        (in_words(change.time - start) if change.time - start >= 1 else "start", status.chip(change.state), change.reason)
+        for change in changes
+    ]
     rows += [(f"step {event.step:,}", "", event.text) for event in store.events(run.id)[-EVENTS:]]
     cells = "".join(f"<div><span>{when}</span><span>{what} {escape(why)}</span></div>" for when, what, why in rows)
     st.html(f'<div class="mtl-timeline">{cells}</div>')
