@@ -152,6 +152,8 @@ def test_the_link_of_a_run_works_for_somebody_else_in_the_dark(chromium, server,
 
 def _curves_move_in_the_same_node(page) -> None:
     """Over some ticks the drawing changes, is never blank, and stays the same element."""
+    _wait_for_step(page, 500)  # before the first numbers another chart stands there, with a sentence
+    page.wait_for_timeout(2000)
     page.evaluate(
         """selector => {
             window.node = document.querySelector(selector); window.changes = 0; window.blank = 0;
@@ -181,14 +183,26 @@ def _zoom_stays(page) -> None:
         page.wait_for_timeout(60)
     page.keyboard.up("Control")
     expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
-    page.wait_for_timeout(1500)  # each figure takes the window over once
-    page.evaluate("selector => { window.node = document.querySelector(selector); }", CHART)
-    step = _step(page)
-    page.wait_for_function(
-        f"Number(document.querySelector('.mtl-facts b').textContent.split(' of')[0].replaceAll(',', '')) > {step + 400}"
+    page.evaluate("window.since = performance.now()")
+    page.wait_for_function(  # each figure takes the window over, then none is made anew
+        """selector => {
+            const now = document.querySelector(selector);
+            if (now !== window.node) { window.node = now; window.since = performance.now(); }
+            return performance.now() - window.since > 3000;
+        }""",
+        arg=CHART,
     )
+    step = _step(page)
+    _wait_for_step(page, step + 400)
     assert page.evaluate("selector => document.querySelector(selector) === window.node", CHART)
     expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
+
+
+def _wait_for_step(page, step: int) -> None:
+    page.wait_for_function(
+        "step => Number(document.querySelector('.mtl-facts b').textContent.split(' of')[0].replaceAll(',', '')) > step",
+        arg=step,
+    )
 
 
 def _step(page) -> int:

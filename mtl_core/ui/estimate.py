@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mtl_core.store import Run, Store
 
 FACT = "throughput"
-KEPT = 12  # past runs remembered per device and trunk
+KEPT = 60  # past runs remembered
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
 
 
@@ -35,33 +37,50 @@ def step_flops(report: Mapping[str, Any], config: Mapping[str, Any], asks: str) 
 
 
 def estimate(store: Store, spec: Mapping[str, Any], config: Mapping[str, Any], device: str) -> Estimate:
-    """Expected seconds on that device, from past runs with the same kind of network if there are any, else from all."""
-    known: dict[str, list[float]] = (store.get(FACT) or {}).get("rates", {})
-    rates = known.get(_kind(device, spec, config)) or [
-        rate for key, all_ in known.items() if _is_on(key, device) for rate in all_
-    ]
-    if not rates:
+    """Expected seconds on that device: a cost per step plus one per FLOP, both fitted to the past runs on it."""
+    points = [point for point in (store.get(FACT) or {}).get("points", []) if point[0] == device]
+    if not points:
         return Estimate(None, "No run has finished on this device yet; the first one tells how fast it is.")
-    steps = config["training"]["steps"]
-    flops = step_flops(spec["report"], config, spec["asks"]) * steps
-    what = "like it" if _kind(device, spec, config) in known else "on this device"
-    how = f"{_short(flops)}FLOPs ({steps:,} steps), at the {_short(statistics.median(rates))}FLOP/s that {_runs(len(rates))} {what} reached."
-    return Estimate(flops / statistics.median(rates), how)
+    flops, steps = step_flops(spec["report"], config, spec["asks"]), config["training"]["steps"]
+    overhead, per_flop = fit([(point[2], point[3]) for point in points])
+    alike = [point for point in points if point[1] == _kind(spec, config)]
+    factor = statistics.median(point[3] / (overhead + per_flop * point[2]) for point in alike) if alike else 1.0
+    seconds = factor * (overhead + per_flop * flops)
+    source = f"{_runs(len(alike))} like it" if alike else f"{_runs(len(points))} on this device"
+    return Estimate(seconds * steps, f"{steps:,} steps of {_short(flops)}FLOPs at {seconds * 1000:.2g} ms, judged by {source}.")
+
+
+def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Seconds per step and seconds per FLOP, neither negative, that come closest, in proportion, to (FLOPs, seconds) of past runs.
+
+    >>> overhead, per_flop = fit([(1e6, 0.003), (2e6, 0.004)])
+    >>> round(overhead, 6), round(per_flop * 1e6, 6)
+    (0.002, 0.001)
+    >>> fit([(1e6, 0.004)])
+    (0.0, 4e-09)
+    """
+    flops, seconds = np.array(points, dtype=float).T
+    rate = float(np.median(seconds / np.maximum(flops, 1.0)))
+    if np.ptp(flops) < 0.1 * flops.max():  # runs of one size tell nothing of the cost that is the same for all sizes
+        return 0.0, rate
+    rows = np.stack([1 / seconds, flops / seconds], axis=1)
+    scale = np.abs(rows).max(axis=0)
+    overhead, per_flop = np.linalg.lstsq(rows / scale, np.ones(len(rows)), rcond=None)[0] / scale
+    if overhead <= 0:
+        return 0.0, rate
+    if per_flop <= 0:
+        return float(np.median(seconds)), 0.0
+    return float(overhead), float(per_flop)
 
 
 def learn(store: Store) -> None:
     """Take the speed of runs that ended since the last call into the store's facts."""
     fact = store.get(FACT) or {}
-    rates: dict[str, list[float]] = fact.get("rates", {})
     last = float(fact.get("last", 0.0))
     fresh = [run for run in store.runs(states=["finished", "stopped"], limit=KEPT) if (run.ended or 0.0) > last]
-    for run in sorted(fresh, key=lambda run: run.ended or 0.0):
-        rate = _rate(run)
-        if rate is not None and run.spec is not None:
-            key = _kind(run.device, run.spec, run.config)
-            rates[key] = [*rates.get(key, []), rate][-KEPT:]
     if fresh:
-        store.put(FACT, {"rates": rates, "last": max(run.ended or 0.0 for run in fresh)})
+        points = [*fact.get("points", []), *(point for run in reversed(fresh) if (point := _point(run)))]
+        store.put(FACT, {"points": points[-KEPT:], "last": max(run.ended or 0.0 for run in fresh)})
 
 
 def remaining(run: Run) -> float | None:
@@ -85,19 +104,17 @@ def in_words(seconds: float) -> str:
     return f"{total} s"
 
 
-def _rate(run: Run) -> float | None:
+def _point(run: Run) -> list[Any] | None:
+    """[device, kind of network, FLOPs of a step, seconds of a step]; None for a run too short to tell."""
     if run.spec is None or run.step < 50 or run.seconds < 1:
         return None
-    return step_flops(run.spec["report"], run.config, run.spec["asks"]) * run.step / run.seconds
+    flops = step_flops(run.spec["report"], run.config, run.spec["asks"])
+    return [run.device, _kind(run.spec, run.config), flops, run.seconds / run.step]
 
 
-def _kind(device: str, spec: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    network = config["architecture"].get("trunk", "auto")
-    return f"{device}|{config['dataset']['name']}|{config['architecture']['name']}|{network}|{spec['asks']}"
-
-
-def _is_on(key: str, device: str) -> bool:
-    return key.partition("|")[0] == device
+def _kind(spec: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    network = config["architecture"]
+    return f"{config['dataset']['name']}|{network['name']}|{network.get('trunk', 'auto')}|{spec['asks']}"
 
 
 def _runs(n: int) -> str:
@@ -109,8 +126,3 @@ def _short(number: float) -> str:
         if number >= size:
             return f"{number / size:.3g} {letter}"
     return f"{number:,.0f} "
-
-
-def shorten(items: Sequence[str], limit: int = 3) -> str:
-    """The first few of a list, and how many more there are."""
-    return ", ".join(items[:limit]) + (f" and {len(items) - limit} more" if len(items) > limit else "")

@@ -78,7 +78,12 @@ def _numbers(knob: Knob, value: Any, key: str) -> Any:
     """A list as text, ``0.5, 0.5``. An unreadable list is returned as it is, so that the check names it."""
     shown = "" if value is None else ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value)
     text = st.text_input(
-        knob["title"], shown, max_chars=300, key=key, help=f"{knob['help']} Separate by commas.".strip(), placeholder="1, 1"
+        knob["title"],
+        shown,
+        max_chars=300,
+        key=key,
+        help=f"{knob['help']} Separate by commas.".strip(),
+        placeholder="left empty" if not knob["default"] else "1, 1",
     )
     if not text.strip():
         return None if knob["optional"] else []

@@ -55,6 +55,11 @@ def title(text: str, sentence: str) -> None:
     st.html(f'<header class="mtl-head"><h1>{escape(text)}</h1><p>{escape(sentence)}</p></header>')
 
 
+def note(text: str) -> None:
+    """Small grey words."""
+    st.html(f'<p class="mtl-note">{escape(text)}</p>')
+
+
 def store() -> Store:
     """The store of this server. A damaged or foreign one ends the page with a sentence."""
     with stop_with("The store of runs cannot be opened."):

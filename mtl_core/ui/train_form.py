@@ -31,11 +31,11 @@ def data(draft: Draft) -> tuple[dict[str, Any], list[str] | None]:
         choice = draft.config.dataset
         name = _variant("Data set", DATASETS, choice["name"], draft, "dataset")
         facts = DATASETS[name].describe()
-        note(facts["summary"])
+        frame.note(facts["summary"])
         values = choice if name == choice["name"] else {}
         with st.expander("Dials of the data set", key=f"{draft.generation}.dials.{name}"):
             knobs = forms.knobs(facts["knobs"], values, key=f"{draft.generation}.dataset.{name}")
-            note(f"Source: {facts['source']} Licence: {facts['licence']}")
+            frame.note(f"Source: {facts['source']} Licence: {facts['licence']}")
         return {"name": name, **without_defaults(DATASETS[name].Knobs, knobs)}, _tasks(draft, name, knobs)
 
 
@@ -114,7 +114,7 @@ def weighting(draft: Draft) -> dict[str, Any]:
         name = _variant("Scheme", WEIGHTINGS, choice["name"], draft, "weighting")
         facts = WEIGHTINGS[name].describe()
         values = draft.recall("weighting", name)
-        note(facts["summary"])
+        frame.note(facts["summary"])
         st.latex(facts["formula"])
         own = [knob for knob in facts["knobs"] if knob["name"] not in FOLDED]
         key = f"{draft.generation}.weighting.{name}"
@@ -169,8 +169,3 @@ def head(number: int, title: str, sentence: str) -> None:
     st.html(
         f'<div class="mtl-card-head"><h3><span class="mtl-step">{number}</span>{escape(title)}</h3><span>{escape(sentence)}</span></div>'
     )
-
-
-def note(text: str) -> None:
-    """Small grey words."""
-    st.html(f'<p class="mtl-note">{escape(text)}</p>')

@@ -14,7 +14,7 @@ from mtl_core import jobs
 from mtl_core.config import MAX_YAML_BYTES, RunConfig
 from mtl_core.plan import check
 from mtl_core.store import Store
-from mtl_core.ui import errors, visitor
+from mtl_core.ui import errors, frame, visitor
 from mtl_core.ui.draft_state import Draft
 from mtl_core.ui.estimate import estimate, in_words, learn
 from mtl_core.ui.links import command_line
@@ -34,7 +34,7 @@ def presets(draft: Draft) -> None:
 
     st.pills("Start from", list(PRESETS), default=same, format_func=lambda name: PRESETS[name].title, key=key, on_change=fill)
     if same:
-        st.html(f'<p class="mtl-note">{escape(PRESETS[same].look)}</p>')
+        frame.note(PRESETS[same].look)
 
 
 def describe(config: RunConfig) -> dict[str, Any]:
@@ -130,13 +130,13 @@ def renew(draft: Draft) -> None:
 def as_text(config: RunConfig) -> None:
     """The same run as YAML and as a command, to copy or to keep."""
     text = config.to_yaml()
-    st.code(text, language="yaml", height=260)
+    st.code(text, language="yaml", wrap_lines=True)
     st.download_button(
         "Download config.yaml", text, "config.yaml", "application/yaml", icon=":material/download:", on_click="ignore"
     )
-    st.markdown("The same run from a shell, with that file:")
+    frame.note("The same run from a shell, with that file:")
     st.code("python -m mtl_core train config.yaml", language="bash")
-    st.markdown("Or by what differs from the defaults, without a file:")
+    frame.note("Or by what differs from the defaults, without a file:")
     st.code(command_line(config), language="bash")
 
 
