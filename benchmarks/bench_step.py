@@ -7,11 +7,14 @@ the median of the turns' ratios, with the middle half of them in brackets.
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in a worker; read when torch is imported
 
 import torch
 

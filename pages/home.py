@@ -8,6 +8,14 @@ frame.guard()
 store = frame.store()
 
 home_view.welcome(store)
-with st.container(border=True, key="card-replay"):
-    st.fragment(replay.play, run_every=replay.TICK_S)()
-home_view.runs(store)
+home_view.look_after(store)
+
+
+def body() -> None:
+    """The part that moves."""
+    with st.container(border=True, key="card-replay"):
+        replay.play()
+    home_view.runs(store)
+
+
+st.fragment(body, run_every=replay.TICK_S)()

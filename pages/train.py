@@ -10,7 +10,7 @@ frame.title(
 )
 store = frame.store()
 with frame.loading("Loading PyTorch, which this page alone needs …"):
-    from mtl_core.ui import draft_state, train_form, train_start
+    from mtl_core.ui import config_text, draft_state, train_form, train_start
 draft = draft_state.current()
 train_start.renew(draft)
 train_start.presets(draft)
@@ -34,5 +34,5 @@ with right, st.container(key="summary"), st.container(border=True, key="card-sta
     train_start.start(store, draft, config if spec else None)
     with st.expander("As YAML and as a command"):
         if config:
-            train_start.as_text(config)
-        train_start.upload(draft)
+            config_text.show(config)
+        config_text.upload(draft)

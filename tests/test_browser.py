@@ -125,6 +125,9 @@ def test_start_watch_zoom_stop_and_reload(page, store):
     expect(page.locator(".mtl-status .mtl-chip")).to_have_text("stopped")
     assert store.runs()[0].state == "stopped"
 
+    _take_the_numbers(page, store)
+    page.get_by_role("radio", name="Conflict").click()
+    page.wait_for_url("**view=Conflict**")
     link = page.url
     page.reload()
     expect(page.get_by_role("heading", name="Gradient norms")).to_be_visible()
@@ -196,6 +199,21 @@ def _zoom_stays(page) -> None:
     _wait_for_step(page, step + 400)
     assert page.evaluate("selector => document.querySelector(selector) === window.node", CHART)
     expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
+
+
+def _take_the_numbers(page, store) -> None:
+    """The CSV has a line for each number of each step; a chart saves as a picture."""
+    page.locator("[data-testid=stVegaLiteChart]").first.hover()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download as PNG").first.click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    page.get_by_role("radio", name="Details").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="All numbers (CSV)").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    run = store.runs()[0]
+    assert lines[0] == "step,epoch,time,split,task,name,value"
+    assert sum(",train,a,loss," in line for line in lines) == store.last_step(run.id, "train")
 
 
 def _wait_for_step(page, step: int) -> None:

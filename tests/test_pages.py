@@ -316,6 +316,16 @@ def test_a_demonstration_starts_and_changes_nothing(copy, monkeypatch):
     assert [run.id for run in copy.runs()] == [run_id]
 
 
+def test_a_demonstration_without_a_store_still_plays(home, monkeypatch):
+    monkeypatch.setenv("MTL_EXPLORER_MODE", "demo")
+    assert "a recorded run, step" in html(visit("home"))
+
+
+def test_a_wrong_mode_is_a_sentence(home, monkeypatch):
+    monkeypatch.setenv("MTL_EXPLORER_MODE", "lap")
+    assert "Did you mean 'lab'?" in words(visit("home"))
+
+
 def test_a_good_file_fills_the_form_and_a_bad_one_changes_nothing(home, trained):
     app = visit("train", weighting="mgda")
     before = app.session_state["train.draft"].config
@@ -333,6 +343,28 @@ def test_the_recorded_run_plays(home):
     app = visit("home")
     assert "a recorded run, step" in html(app)
     assert "predicted" in " ".join(part.value for part in app.markdown)
+
+
+def test_the_time_of_a_run_is_judged_by_past_ones(home):
+    from mtl_core.plan import check
+    from mtl_core.ui.estimate import estimate, learn
+
+    config = RunConfig(dataset={"name": "teacher"}, training={"steps": 1000, "device": "cpu"})
+    spec = check(config).describe()
+    with Store.open(str(home)) as store:
+        assert estimate(store, spec, config.to_mapping(), "cpu").seconds is None
+        run_id = store.enqueue(config)
+        store.claim("somebody", "cpu", run_id)
+        store.change(run_id, "finished", spec=spec, step=1000, seconds=20.0)
+        learn(store)
+        learn(store)
+        assert estimate(store, spec, config.to_mapping(), "cpu").seconds == pytest.approx(20)
+        twice = config.with_overrides(["training.steps=2000"]).to_mapping()
+        assert estimate(store, spec, twice, "cpu").seconds == pytest.approx(40)
+        assert estimate(store, spec, twice, "cuda:0").seconds is None
+    app = visit("train", dataset="teacher", **{"training.steps": "1000", "training.device": "cpu"})
+    assert "about 20 s" in html(app)
+    assert "one past run like it" in html(app)
 
 
 def test_a_recording_keeps_what_the_run_recorded(copy, tmp_path_factory):

@@ -74,7 +74,8 @@ def _again(run: Run) -> None:
     is_broken = run.state in ("failed", "diverged")
     label = "Fix and retry" if is_broken else "Train again"
     if st.button(label, icon=":material/replay:", key=f"again-{run.id}", type="primary" if is_broken else "secondary"):
-        st.switch_page("pages/train.py", query_params=to_params(RunConfig.from_mapping(run.config)))
+        with errors.say_errors("This version of the program cannot read the run's config."):
+            st.switch_page("pages/train.py", query_params=to_params(RunConfig.from_mapping(run.config)))
 
 
 def _delete(store: Store, run: Run) -> None:

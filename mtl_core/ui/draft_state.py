@@ -49,10 +49,11 @@ class Draft:
         ):
             self.memory[part, choice["name"]] = choice
         params = to_params(config)
-        if params != dict(st.query_params):
+        if params != self.url:
             self.left_at[str(self.url)] = time.monotonic()
+            self.url = params  # before the page is told: a new click may end this run right there
+        if params != dict(st.query_params):
             st.query_params.from_dict(params)
-        self.url = params
 
     def recall(self, part: str, name: str) -> dict[str, Any]:
         """The knobs that a variant had when it was last chosen: to look at another one and come back loses nothing."""

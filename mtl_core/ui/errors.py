@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
-from sqlalchemy.exc import SQLAlchemyError
 
-EXPECTED = (ValueError, LookupError, OSError, SQLAlchemyError)
+EXPECTED = (ValueError, LookupError, OSError)
 
 
 def sentence(error: BaseException) -> str:
@@ -17,9 +16,6 @@ def sentence(error: BaseException) -> str:
     >>> sentence(ValueError("depth must lie in 0..3, got 9: this trunk has 3 stages"))
     'Depth must lie in 0..3, got 9: this trunk has 3 stages.'
     """
-    if isinstance(error, SQLAlchemyError):
-        cause = str(getattr(error, "orig", None) or type(error).__name__)
-        return f"The store did not answer ({cause[:200]}). Reload the page; if it stays so, check the disk and its permissions."
     words = (
         error.strerror if isinstance(error, OSError) else error.args[0] if isinstance(error, KeyError) and error.args else None
     )

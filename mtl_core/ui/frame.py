@@ -13,6 +13,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
+from mtl_core import jobs
 from mtl_core.palette import Theme
 from mtl_core.store import Store
 from mtl_core.ui.errors import stop_with
@@ -63,13 +64,19 @@ def note(text: str) -> None:
 def store() -> Store:
     """The store of this server. A damaged or foreign one ends the page with a sentence."""
     with stop_with("The store of runs cannot be opened."):
-        return _open(os.environ.get("MTL_EXPLORER_STORE", ""), str(Path.cwd()))
+        return _open(os.environ.get("MTL_EXPLORER_STORE", ""), str(Path.cwd()), jobs.mode())
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
-def _open(url: str, folder: str) -> Store:
+def _open(url: str, folder: str, mode: jobs.Mode) -> Store:
     del folder  # part of the key: the default store lies under it
-    return Store.open(url or None)
+    if mode != "demo":
+        return Store.open(url or None)
+    try:
+        return Store.open(url or None, read_only=True)
+    except ValueError:
+        Store.open(url or None).close()  # there was none: an empty one to look at
+        return Store.open(url or None, read_only=True)
 
 
 @contextmanager

@@ -45,10 +45,14 @@ def _start(store: Store) -> None:
         st.session_state["home.request"] = uuid.uuid4().hex
 
 
-def runs(store: Store) -> None:
-    """What runs now, and what ran last."""
+def look_after(store: Store) -> None:
+    """Runs whose worker has died are named so before they are listed."""
     with errors.say_errors():
         jobs.reconcile(store)
+
+
+def runs(store: Store) -> None:
+    """What runs now, and what ran last."""
     now = store.runs(states=status.GOING, limit=LISTED)
     recent = [run for run in store.runs(limit=LISTED + len(now)) if run.state not in status.GOING][:LISTED]
     with st.container(key="halves-runs"):

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from mtl_core.figures import FIGURES, View
 from mtl_core.ui.tail import Reading
@@ -44,6 +45,12 @@ def batched(items: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
         yield group
 
 
+def halves(key: str) -> tuple[DeltaGenerator, DeltaGenerator]:
+    """Two columns, which a narrow window stacks."""
+    with st.container(key=f"halves-{key}"):
+        return st.columns(2, gap="small")
+
+
 def legend(name: str) -> None:
     """How to read a figure, and when to worry."""
     kind = FIGURES[name]
@@ -57,7 +64,8 @@ def picture(name: str, reading: Reading, view: View, *, key: str) -> None:
     """The drawing alone."""
     kind, tidy = FIGURES[name], reading.tidy(name)
     if kind.medium == "svg":
-        inline_html(f'<div class="mtl-svg">{kind.draw(tidy, reading.spec, view)}</div>')
+        svg = reading.kept((name, view), lambda: kind.draw(tidy, reading.spec, view))
+        inline_html(f'<div class="mtl-svg">{svg}</div>')
         return
     spec = kind.vega(tidy, reading.spec, view)
     if not kind.zooms:

@@ -80,5 +80,5 @@ def _pictures(reading: Reading, view: View) -> None:
     figure = FIGURES["predictions"]
     if figure.applies(reading.spec):
         tidy = reading.tidy("predictions")
-        svg = figure.draw(tidy[tidy["example"] < PICTURES], reading.spec, view)
+        svg = reading.kept(("row", view), lambda: figure.draw(tidy[tidy["example"] < PICTURES], reading.spec, view))
         live.inline_html(f'<div class="mtl-svg">{svg}</div>')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import pandas as pd
@@ -28,6 +28,7 @@ class Reading:
         self.stamp = stamp
         self.born = time.monotonic()
         self._tidied: dict[str, pd.DataFrame] = {}
+        self._drawn: dict[Hashable, str] = {}
         self._lock = threading.Lock()
 
     def tidy(self, name: str) -> pd.DataFrame:
@@ -37,6 +38,13 @@ class Reading:
                 figure = FIGURES[name]
                 self._tidied[name] = figure.tidy(self.frames.table(figure.source), self.spec)
             return self._tidied[name]
+
+    def kept(self, key: Hashable, draw: Callable[[], str]) -> str:
+        """A drawing that is the same for all who look at this moment: made once."""
+        with self._lock:
+            if key not in self._drawn:
+                self._drawn[key] = draw()
+            return self._drawn[key]
 
 
 class Tail:

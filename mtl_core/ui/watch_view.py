@@ -8,12 +8,9 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from mtl_core import frames
-from mtl_core.config import RunConfig
 from mtl_core.figures import FIGURES, View
 from mtl_core.store import Run, Store
-from mtl_core.ui import frame, live, status, tiles
-from mtl_core.ui.estimate import in_words
+from mtl_core.ui import details, frame, live, tiles
 from mtl_core.ui.tail import Reading, tail
 
 SECTIONS = ("Overview", "Learning", "Weights", "Conflict", "Predictions", "Details")
@@ -21,9 +18,6 @@ Axis = Literal["step", "epoch", "time"]
 AXES: dict[Axis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
 SMOOTHING = (0, 5, 20, 50, 200, 1000)  # steps
 POINTS = 800
-LOG_LINES = 200
-EVENTS = 50
-TRACEBACK = 8000  # signs
 PREVIEW = "preview.step"
 
 
@@ -86,7 +80,7 @@ def read(store: Store, run: Run, choice: Choice, *, preview_step: int | None = N
 def section(store: Store, run: Run, choice: Choice) -> None:
     """The chosen section."""
     if run.error and choice.section in ("Overview", "Details"):
-        _error(run)
+        details.error(run)
     if run.spec is None and choice.section != "Details":
         empty("Nothing recorded yet", "The first numbers appear here as soon as a worker has taken up the run.")
         return
@@ -101,12 +95,6 @@ def section(store: Store, run: Run, choice: Choice) -> None:
     sections[choice.section](store, run, choice)
 
 
-def _error(run: Run) -> None:
-    with st.container(border=True, key="card-error"):
-        st.html('<div class="mtl-card-head"><h3>What went wrong</h3><span>the end of the traceback</span></div>')
-        st.code(run.error[-TRACEBACK:], language="python", height=260)
-
-
 def empty(title: str, sentence: str) -> None:
     """What stands where there is nothing yet."""
     with st.container(border=True, key="card-empty"):
@@ -117,7 +105,7 @@ def _overview(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
     tiles.show(store, run, reading if live.window(choice.x) is None else read(store, run, choice, is_whole=True))
     live.figure("losses", reading, choice.view(height=300), key="losses")
-    left, right = _halves("overview")
+    left, right = live.halves("overview")
     with left:
         _if_it_applies("cosine_curves", reading, choice)
     with right:
@@ -157,7 +145,7 @@ def _conflict(store: Store, run: Run, choice: Choice) -> None:
         )
         return
     reading = read(store, run, choice)
-    left, right = _halves("conflict")
+    left, right = live.halves("conflict")
     with left:
         _if_it_applies("cosine_matrix", reading, choice)
         _if_it_applies("conflict_by_stage", reading, choice)
@@ -182,65 +170,9 @@ def _predictions(store: Store, run: Run, choice: Choice) -> None:
 
 
 def _details(store: Store, run: Run, choice: Choice) -> None:
-    left, right = _halves("details")
-    with left:
-        with st.container(border=True, key="card-config"):
-            st.html('<div class="mtl-card-head"><h3>Config</h3></div>')
-            st.code(RunConfig.from_mapping(run.config).to_yaml(), language="yaml", wrap_lines=True)
-        with st.container(border=True, key="card-downloads"):
-            st.html('<div class="mtl-card-head"><h3>Take it with you</h3></div>')
-            _downloads(store, run)
-    with right:
-        with st.container(border=True, key="card-history"):
-            st.html('<div class="mtl-card-head"><h3>What happened</h3></div>')
-            _happened(store, run)
-        with st.container(border=True, key="card-log"):
-            st.html('<div class="mtl-card-head"><h3>Log</h3><span>the last lines of the worker</span></div>')
-            st.code(log_tail(store, run) or "The worker has said nothing.", language=None, height=240, wrap_lines=True)
-
-
-def _downloads(store: Store, run: Run) -> None:
-    st.html(
-        '<p class="mtl-note">Every recorded number at full resolution. For a picture, use the menu at the top right of a chart.</p>'
-    )
-    st.download_button(
-        "All numbers (CSV)",
-        data=lambda: frames.export(store, run.id).to_csv(index=False).encode(),
-        file_name=f"{run.id}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        key="csv",
-        on_click="ignore",
-    )
-
-
-def _happened(store: Store, run: Run) -> None:
-    changes = store.history(run.id)
-    start = changes[0].time if changes else run.created
-    rows = [
-        (in_words(change.time - start) if change.time - start >= 1 else "start", status.chip(change.state), change.reason)
-        for change in changes
-    ]
-    rows += [(f"step {event.step:,}", "", event.text) for event in store.events(run.id)[-EVENTS:]]
-    cells = "".join(f"<div><span>{when}</span><span>{what} {escape(why)}</span></div>" for when, what, why in rows)
-    st.html(f'<div class="mtl-timeline">{cells}</div>')
-
-
-def log_tail(store: Store, run: Run) -> str:
-    """The last lines of the worker's log, at most 64 kB read; empty if there is none."""
-    path = store.run_folder(run.id) / "worker.log"
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - 64_000))
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+    details.show(store, run)
 
 
 def _if_it_applies(name: str, reading: Reading, choice: Choice, panel: str = "") -> None:
     if FIGURES[name].applies(reading.spec):
         live.figure(name, reading, choice.view(choice=panel), key=f"{name}-{panel}" if panel else name)
-
-
-def _halves(key: str) -> Any:
-    with st.container(key=f"halves-{key}"):
-        return st.columns(2, gap="small")

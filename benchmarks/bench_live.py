@@ -1,0 +1,258 @@
+"""What a person waits for: from the click on Start to the first point, and from a logged number to its pixels.
+
+A real server with a store of its own, and headless Chromium on this same machine. All moments are of one clock.
+
+1. **Click to first point.** The classic preset on Train, in a tab that has nothing cached, with a worker that stands by. From the
+   click event until the losses chart, in sight, has pixels of a task's colour below its legend; then the run is stopped. The first
+   click on a new server, which still has the Watch page to load, is told apart; so is one with no supervisor or worker alive.
+2. **Logged to pixels.** A run that this program records itself, as a worker would: numbers and a gradient measurement for one step
+   at a time, at irregular moments, written with the worker's beat every 0.25 s. From the moment at which the row is handed to the
+   writer until the drawing of the losses has changed. No training runs beside it. The next row waits until the last was seen.
+3. **Rebuilds.** Over those rows: chart elements that were replaced, and frames without curves.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import random
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Browser, Page
+
+from benchmarks._browser import CHROMIUM, PATIENCE_S, chromium, end_processes, end_well_when_told, server, visitor
+from mtl_core import jobs
+from mtl_core.config import RunConfig
+from mtl_core.jobs.desk import Desk
+from mtl_core.jobs.identity import identify
+from mtl_core.records import Scalars
+from mtl_core.store import ENDED, Run, Store
+
+PRESET = "Digit + box, the classic"
+BEAT_S = 0.25  # mtl_core/jobs/work.py, which would load torch
+ROWS_BEFORE = 200  # that the run of part 2 starts with
+
+
+@dataclass(frozen=True)
+class Start:
+    """One click: seconds after it."""
+
+    queued: float
+    claimed: float
+    recorded: float
+    seen: float
+
+
+def until(is_true: Callable[[], object], what: str) -> None:
+    """Wait for it; RuntimeError after two minutes."""
+    end = time.monotonic() + PATIENCE_S
+    while not is_true():
+        if time.monotonic() > end:
+            raise RuntimeError(f"waited {PATIENCE_S:.0f} s in vain for {what}")
+        time.sleep(0.05)
+
+
+def open_train(page: Page) -> None:
+    """The Train page with the preset chosen, and at rest."""
+    page.goto("/train")
+    page.get_by_test_id("stPills").get_by_text(PRESET).wait_for()
+    page.get_by_role("button", name="Start training").wait_for()
+    _rest(page)
+    pill = page.get_by_role("radio", name=PRESET).or_(page.get_by_role("button", name=PRESET)).first
+    if pill.get_attribute("aria-checked") != "true":
+        pill.click()
+        _rest(page)
+
+
+def _rest(page: Page) -> None:
+    page.wait_for_timeout(300)
+    page.locator("[data-test-script-state=notRunning]").first.wait_for()
+
+
+def click(page: Page, store: Store) -> Start:
+    """Press Start on the opened Train page, wait for the first point, and stop the run."""
+    known = {run.id for run in store.runs()}
+    page.get_by_role("button", name="Start training").click()
+    recorded = 0.0
+    end = time.monotonic() + PATIENCE_S
+    while not (seen := page.evaluate("window.eye.seen")):
+        new = [run for run in store.runs(limit=1) if run.id not in known]
+        if not recorded and new and (store.columns(new[0].id, "validation") or store.columns(new[0].id, "train")):
+            recorded = time.time()
+        if time.monotonic() > end:
+            raise RuntimeError(f"no first point after {PATIENCE_S:.0f} s; the run is {new[0].state if new else 'not there'}")
+        time.sleep(0.02)
+    (run,) = (run for run in store.runs() if run.id not in known)
+    clicked = page.evaluate("window.eye.clicked") / 1000
+    jobs.stop(store, run.id)
+    until(lambda: store.run(run.id).state in ENDED, "the run to stop")
+    moments = {change.state: change.time for change in reversed(store.history(run.id))}
+    return Start(*(moment - clicked for moment in (moments["queued"], moments["running"], recorded, seen / 1000)))
+
+
+def starts(browser: Browser, address: str, store: Store, repeats: int) -> tuple[list[Start], bool]:
+    """A click on a new server and ``repeats`` more, each with a worker that stands by; whether the pages had called for one."""
+    found = []
+    is_called = True
+    for n in range(1 + repeats):
+        with visitor(browser, address) as page:
+            open_train(page)
+            if n == 0 and not jobs.has_supervisor(store):
+                page.wait_for_timeout(2000)
+                is_called = jobs.has_supervisor(store)
+            jobs.ensure_supervisor(store)
+            until(lambda: jobs.is_warm(store), "a worker that stands by")
+            page.wait_for_timeout(500)
+            found.append(click(page, store))
+    return found, is_called
+
+
+def cold_start(browser: Browser, address: str, store: Store) -> Start:
+    """A click with neither supervisor nor worker alive."""
+    with visitor(browser, address) as page:
+        open_train(page)
+        end_processes(store, only="mtl_core.jobs")
+        assert not jobs.has_supervisor(store)
+        return click(page, store)
+
+
+class OwnRun:
+    """A run of this very process, made of another run's columns and measurement."""
+
+    def __init__(self, store: Store, like: Run) -> None:
+        self.store, self.me, self.step = store, identify() or "", 0
+        config = RunConfig.from_mapping({**like.config, "name": "written by the benchmark"})
+        with Desk.of(store).turn("claim"):  # a supervisor could take it between the two lines
+            self.id = store.enqueue(config, spec=like.spec)
+            store.claim(self.me, "cpu", self.id)
+        self.columns = store.columns(like.id, "train")
+        self.measurement = store.measurement(like.id)
+        self.writer = store.writer(self.id)
+        self.noise = np.random.default_rng(0)
+        self.log(ROWS_BEFORE)
+        self.commit()
+
+    def log(self, n_rows: int) -> float:
+        """Hand the next rows over; the moment."""
+        steps = np.arange(self.step + 1, self.step + n_rows + 1)
+        values = 1 / (1 + steps[:, None] / 50) + self.noise.normal(0.3, 0.02, (n_rows, len(self.columns)))
+        self.step += n_rows
+        moment = time.time()
+        self.writer.append(Scalars("train", self.columns, steps, steps / 100, steps / 10, values.astype(np.float32)))
+        if self.measurement is not None:
+            self.writer.append(replace(self.measurement, step=self.step, epoch=self.step / 100, time=self.step / 10))
+        return moment
+
+    def commit(self) -> float:
+        """Write, and say how far we are, as a worker does on its beat; the moment at which the row could be read."""
+        self.writer.flush()
+        moment = time.time()
+        self.store.heartbeat(self.id, self.me, step=self.step, epoch=self.step / 100, seconds=self.step / 10)
+        return moment
+
+
+@dataclass(frozen=True)
+class Following:
+    """What came of watching: seconds per row, and what the eye counted."""
+
+    since_logged: list[float]
+    since_committed: list[float]
+    eye: dict[str, Any]
+
+
+def follow(browser: Browser, address: str, store: Store, like: Run, n_rows: int) -> Following:
+    """Watch a run to which one row at a time is added."""
+    chance = random.Random(0)
+    own = OwnRun(store, like)
+    since_logged, since_committed = [], []
+    with visitor(browser, address) as page:
+        page.goto(f"/watch?run={own.id}")
+        page.wait_for_function("document.querySelector('.st-key-card-losses canvas') && window.eye.has_curves()")
+        page.wait_for_timeout(4000)  # fonts, scroll bars, the first ticks
+        page.evaluate("window.eye.follow()")
+        for _ in range(n_rows):
+            page.wait_for_timeout(1000 * chance.uniform(1.3, 2.3))  # a whole tick wide: any phase is as likely
+            logged = own.log(1)
+            page.wait_for_timeout(1000 * chance.uniform(0, BEAT_S))
+            before = time.time()
+            committed = own.commit()
+            page.wait_for_function("since => window.eye.changes.some(at => at >= since)", arg=int(1000 * before))
+            seen = page.evaluate("since => window.eye.changes.find(at => at >= since)", int(1000 * before)) / 1000
+            since_logged.append(seen - logged)
+            since_committed.append(seen - committed)
+        page.wait_for_timeout(1500)
+        eye = page.evaluate("window.eye")
+    store.change(own.id, "stopped", "the benchmark is over")
+    return Following(since_logged, since_committed, eye)
+
+
+def show(what: str, seconds: Sequence[float], goal: str = "") -> None:
+    """A row of the table."""
+    low, middle, high = np.percentile(seconds, [25, 50, 75])
+    p95 = f"{np.percentile(seconds, 95):7.2f} s" if len(seconds) >= 20 else f"{'':9}"
+    print(f"{what:44}{middle:7.2f} s  [{low:.2f}, {high:.2f}]{p95}{max(seconds):7.2f} s  {goal}")
+
+
+def show_starts(found: Sequence[Start], *, is_called: bool) -> None:
+    first, *warm = found
+    show(f"click to first point, warm, {len(warm)} clicks", [start.seen for start in warm], "goal <= 2")
+    for stage, what in (
+        ("queued", "run in the queue"),
+        ("claimed", "taken by the worker"),
+        ("recorded", "first number stored"),
+    ):
+        show(f"  of that until: {what}", [getattr(start, stage) for start in warm])
+    show("  the first click on a new server", [first.seen])
+    if not is_called:
+        print(
+            "  (no page had called for a worker to stand by: without this benchmark the first click would have been a cold one)"
+        )
+
+
+def measure(store: Store, *, clicks: int, rows: int) -> None:
+    """All of it, printed as it comes."""
+    with server(store) as address, chromium() as browser:
+        print(f"Streamlit {version('streamlit')}, Chromium {browser.version}, SQLite {sqlite3.sqlite_version}")
+        print(f"{'':44}{'median':>9}  {'middle half':12}{'p95':>9}{'worst':>9}")
+        found, is_called = starts(browser, address, store, clicks)
+        show_starts(found, is_called=is_called)
+        like = store.runs(limit=1)[0]
+        show("  cold: no supervisor, no worker", [cold_start(browser, address, store).seen])
+        end_processes(store, only="mtl_core.jobs")  # the next standby would load meanwhile
+        seen = follow(browser, address, store, like, rows)
+        show(f"logged to pixels, {rows} rows", seen.since_logged, "goal <= 1.5")
+        show("  of that after the row was committed", seen.since_committed)
+        eye = seen.eye
+        print(
+            f"over {len(eye['changes'])} redraws of the losses: {eye['rebuilt']} of {eye['charts']} charts rebuilt, "
+            f"{eye['blank']} frames without curves, {len(eye['changes']) - rows} redraws without a new row"
+        )
+
+
+def main() -> None:
+    """Measure, and leave nothing running."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clicks", type=int, default=5, help="with a warm worker, beside the first one and the cold one")
+    parser.add_argument("--rows", type=int, default=24)
+    asked = parser.parse_args()
+    if CHROMIUM is None:
+        print("not measured: there is no chromium here (apt-get install chromium)")
+        return
+    end_well_when_told()
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, Store.open(folder) as store:
+        measure(store, clicks=asked.clicks, rows=asked.rows)
+    print(f"load at the end {os.getloadavg()[0]:.1f}")
+
+
+if __name__ == "__main__":
+    main()
