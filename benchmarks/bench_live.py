@@ -63,13 +63,14 @@ def until(is_true: Callable[[], object], what: str) -> None:
 def open_train(page: Page) -> None:
     """The Train page with the preset chosen, and at rest."""
     page.goto("/train")
-    page.get_by_test_id("stPills").get_by_text(PRESET).wait_for()
     page.get_by_role("button", name="Start training").wait_for()
     _rest(page)
-    pill = page.get_by_role("radio", name=PRESET).or_(page.get_by_role("button", name=PRESET)).first
-    if pill.get_attribute("aria-checked") != "true":
-        pill.click()
+    preset = page.get_by_role("radio", name=PRESET)
+    if preset.get_attribute("aria-checked") != "true":
+        preset.click()
         _rest(page)
+    if preset.get_attribute("aria-checked") != "true":
+        raise RuntimeError(f"the form on Train did not take the preset {PRESET!r}")
 
 
 def _rest(page: Page) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtl_core.architectures import Architecture
 from mtl_core.batches import Examples
-from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian
+from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian, laid_out_like
 from mtl_core.tasks import Task
 from mtl_core.weightings import Weighting
 
@@ -61,6 +61,7 @@ class Backward:
 
         Returns: the row of numbers [3T + 1] (losses, weights, headline metrics, total; NaN for tasks left out), and the measurement.
         """
+        self._show(active)
         if (is_measured and self.shared.n) or self._needs_gradients(active):
             return self._by_task(batch, active, is_measured=is_measured)
         return self._at_once(batch, active), None
@@ -78,7 +79,8 @@ class Backward:
         losses, _, headlines = self._losses(batch, [self.names[t] for t in active])
         stacked = torch.stack(losses)
         weights, total = self._weigh_losses(stacked.detach(), active)
-        torch.autograd.backward(stacked, weights)
+        # unit heads get here at depth 0 alone, where every layer is a task's own
+        torch.autograd.backward(stacked, weights if self.scheme.has_weighted_heads else torch.ones_like(weights))
         return self._row(stacked.detach(), weights, torch.stack(headlines), total, active)
 
     def _by_task(self, batch: Examples, active: list[int], *, is_measured: bool) -> tuple[Tensor, Measured | None]:
@@ -91,7 +93,7 @@ class Backward:
         headlines_T = (torch.stack([torch.stack(headlines) for _, _, headlines in found]) * gradients.shares_HT).sum(0)
         weights_T, total = self._weigh(rows_TP, losses_T, active)
         self._set_own(gradients, weights_T, active)
-        chosen = self._index(active)
+        chosen = self.index(active)
         row = self._row(losses_T[chosen], weights_T[chosen], headlines_T[chosen], total, active)
         if not is_measured:
             return row, None
@@ -103,16 +105,14 @@ class Backward:
         weights_T = torch.zeros_like(losses_T)
         if not active:
             return weights_T, self._nothing()
-        chosen = self._index(active)
+        chosen = self.index(active)
         if self.scheme.asks == "gradients":
-            self._show(active)
             direction_P = self.scheme.direction(rows_TP[chosen], losses_T[chosen]) * self.scheme.factor
             self.shared.set_grad(direction_P)
             return torch.full_like(losses_T, torch.nan), losses_T[chosen].sum()
         if self.scheme.asks == "losses":
             weights_T[chosen], total = self._weigh_losses(losses_T[chosen], active)
         else:
-            self._show(active)
             rows = rows_TP[chosen]
             weights_T[chosen] = self.scheme.weights(rows @ rows.T, losses_T[chosen]).to(losses_T.dtype) * self.scheme.factor
             total = (weights_T * losses_T).sum()
@@ -123,7 +123,6 @@ class Backward:
         """Weights and total of a scheme that looks at losses only; its own parameters get their gradients on the way."""
         if self.scheme.asks != "losses":  # nothing is shared, so there is nothing to weigh: each task trains alone
             return torch.ones_like(losses), losses.sum()
-        self._show(active)
         leaf = losses.clone().requires_grad_()
         objective = self.scheme.objective(leaf)
         torch.autograd.backward(objective)
@@ -136,7 +135,7 @@ class Backward:
         for t in active:
             for parameter, gradient in zip(self.own[self.names[t]], gradients.own[self.names[t]], strict=True):
                 if gradient is not None:
-                    parameter.grad = gradient * weights_T[t] if follows else gradient
+                    parameter.grad = laid_out_like(parameter, gradient * weights_T[t] if follows else gradient)
 
     def _losses(self, batch: Examples, names: Sequence[str]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Mean loss over the labelled samples, how many those are, and the headline metric (NaN where labels are missing)."""
@@ -170,16 +169,16 @@ class Backward:
         table = torch.stack([losses, weights, headlines])
         if len(active) < len(self.names):
             full = table.new_full((3, len(self.names)), torch.nan)
-            full[:, self._index(active)] = table
+            full[:, self.index(active)] = table
             table = full
         return torch.cat([table.reshape(-1), total.reshape(1)])
 
     def _show(self, active: list[int]) -> None:
         """Tell the scheme which tasks it is looking at."""
         if len(self.scheme.active) != len(self.names) or len(active) != len(self.names):
-            self.scheme.active = self._index(active)
+            self.scheme.active = self.index(active)
 
-    def _index(self, active: list[int]) -> Tensor:
+    def index(self, active: list[int]) -> Tensor:
         """Positions as a tensor on the device, made once: a copy to a GPU inside the step would make the step wait."""
         key = tuple(active)
         if key not in self._indices:

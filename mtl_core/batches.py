@@ -14,7 +14,8 @@ from torch import Tensor
 class Examples:
     """N examples: inputs [N, *X] float32, targets per task [N, *Y], and who is labelled.
 
-    ``labelled`` holds a [N] bool tensor for each task that misses labels; a task that is not in it has them all.
+    ``labelled`` holds a [N] bool tensor for each task that misses labels; a task that is not in it has them all. A target that
+    is missing still has to be one that the task's loss can take (class 0, a box with sides; never NaN): it is multiplied by 0.
     """
 
     inputs: Tensor
@@ -94,7 +95,7 @@ class Batches:
 
     def _shuffle(self, order: Tensor) -> None:
         self._order = order
-        self._on_device = order.to(self.examples.inputs.device)
+        self._on_device = order.to(self.examples.inputs.device, non_blocking=True)  # the step does not wait for the copy
 
     def state_dict(self) -> dict[str, Any]:
         """Where in the shuffle we are, and how the next one will fall."""

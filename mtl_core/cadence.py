@@ -5,7 +5,8 @@ Counted in FLOPs, not in seconds: a rule that read the clock would give other cu
 
 from __future__ import annotations
 
-from math import ceil
+from itertools import count
+from math import ceil, gcd
 
 from mtl_core.plan import Plan
 
@@ -26,7 +27,10 @@ def measure_every(plan: Plan) -> int:
     extra = 2 * (len(plan.tasks) - 1) * report.flops_shared if plan.weighting.asks == "losses" else 0
     bookkeeping = 0.25  # of a plain step: two half-batches in place of one batch, the Gramian, the step's own change
     share = extra / max(1, 3 * report.flops) + bookkeeping
-    return max(1, ceil(share / OVERHEAD), plan.config.training.steps // MOST_MEASUREMENTS)
+    every = max(1, ceil(share / OVERHEAD), ceil(plan.config.training.steps / MOST_MEASUREMENTS))
+    if plan.config.training.order == "alternating":  # or every measured step might be the turn of the same task
+        every = next(n for n in count(every) if gcd(n, len(plan.tasks)) == 1)
+    return every
 
 
 def validate_every(plan: Plan) -> int:
@@ -36,7 +40,7 @@ def validate_every(plan: Plan) -> int:
         return training.validate_every
     # a validation is one forward pass over its split; a step is about three over its batch
     affordable = ceil(sizes["validation"] / (3 * batch_size(plan)) / OVERHEAD)
-    return max(1, training.steps // MOST_VALIDATIONS, min(affordable, training.steps))
+    return max(1, ceil(training.steps / MOST_VALIDATIONS), min(affordable, training.steps))
 
 
 def batch_size(plan: Plan) -> int:

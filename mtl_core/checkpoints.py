@@ -14,7 +14,7 @@ import torch
 from mtl_core.trainer import Trainer
 
 FORMAT = 1
-SAME = ("dataset", "tasks", "architecture", "weighting")  # what a checkpoint must have in common with the run
+SAME = ("dataset", "tasks", "architecture", "weighting", "training")  # what a checkpoint must have in common with the run
 
 
 def save(path: Path, trainer: Trainer) -> None:
@@ -23,7 +23,7 @@ def save(path: Path, trainer: Trainer) -> None:
     Raises OSError if the disk is full.
     """
     temporary = path.with_name(path.name + ".part")
-    content = {"format": FORMAT, "choices": _choices(trainer), "state": trainer.state_dict()}
+    content = {"format": FORMAT, "choices": json.dumps(_choices(trainer)), "state": trainer.state_dict()}
     try:
         with temporary.open("wb") as file:
             torch.save(content, file)
@@ -41,7 +41,7 @@ def load(path: Path, trainer: Trainer) -> None:
     """
     content = _read(path)
     theirs, ours = content["choices"], _choices(trainer)
-    different = [key for key in SAME if json.loads(theirs)[key] != json.loads(ours)[key]]
+    different = [key for key in SAME if theirs.get(key) != ours[key]]
     if different:
         raise ValueError(
             f"the checkpoint {path.name} belongs to another run: it differs in {', '.join(different)}. "
@@ -53,11 +53,6 @@ def load(path: Path, trainer: Trainer) -> None:
         raise ValueError(
             f"the checkpoint {path.name} does not fit this version of the network. Retry the run from the start"
         ) from error
-
-
-def step_of(path: Path) -> int:
-    """The step at which a checkpoint was taken. Raises ValueError as ``load`` does."""
-    return int(_read(path)["state"]["step"])
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -72,9 +67,16 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(damaged)
     if content["format"] != FORMAT:
         raise ValueError(f"the checkpoint {path.name} is of format {content['format']}, this version reads {FORMAT}")
-    return content
+    try:
+        choices = json.loads(content["choices"])
+    except (TypeError, ValueError) as error:
+        raise ValueError(damaged) from error
+    if not isinstance(choices, dict) or not isinstance(content["state"], dict):
+        raise ValueError(damaged)
+    return {**content, "choices": choices}
 
 
-def _choices(trainer: Trainer) -> str:
+def _choices(trainer: Trainer) -> dict[str, Any]:
     config = trainer.plan.config.to_mapping()
-    return json.dumps({**{key: config.get(key) for key in SAME}, "tasks": list(trainer.names)}, sort_keys=True)
+    training = {key: value for key, value in config["training"].items() if key != "device"}  # it may go on elsewhere
+    return {**{key: config.get(key) for key in SAME}, "tasks": list(trainer.names), "training": training}

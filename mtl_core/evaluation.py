@@ -38,7 +38,7 @@ def evaluate(model: Architecture, tasks: Sequence[Task], examples: Examples) -> 
             if not len(output):
                 continue
             losses = task.loss(output, target)
-            sums[task.name] += torch.stack([losses.double().sum(), losses.new_tensor(len(losses), dtype=torch.float64)])
+            sums[task.name] += torch.stack([losses.double().sum(), losses.new_full((), len(losses), dtype=torch.float64)])
             prediction = task.predict(output)
             for scorer in scorers[task.name].values():
                 scorer.update(prediction, target)

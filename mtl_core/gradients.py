@@ -81,9 +81,7 @@ class SharedParameters:
         start = 0
         for parameter in self.parameters:
             end = start + parameter.numel()
-            gradient = direction_P[start:end].view(parameter.shape)
-            # fused optimisers want gradients laid out like their parameters, which may be channels_last
-            parameter.grad = gradient if parameter.is_contiguous() else torch.empty_like(parameter).copy_(gradient)
+            parameter.grad = laid_out_like(parameter, direction_P[start:end].view(parameter.shape))
             start = end
 
 
@@ -128,6 +126,11 @@ def gramian(rows: Tensor, slices: Sequence[slice]) -> Tensor:
     if not slices:
         return rows.new_zeros((0, len(rows), len(rows)))
     return torch.stack([rows[:, stage] @ rows[:, stage].T for stage in slices])
+
+
+def laid_out_like(parameter: Tensor, values: Tensor) -> Tensor:
+    """The same values in the parameter's memory layout: fused optimisers walk both side by side and never look at strides."""
+    return values if values.stride() == parameter.stride() else torch.empty_like(parameter).copy_(values)
 
 
 def _add(left: Sequence[Tensor | None], right: Sequence[Tensor | None]) -> list[Tensor | None]:

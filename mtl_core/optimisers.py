@@ -7,7 +7,7 @@ from math import cos, pi
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mtl_core.config import Training
 
@@ -27,6 +27,18 @@ def make_optimizer(
         return torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, fused=True)
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=training.lr, fused=True)
+
+
+def load_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take up a saved optimiser, its moments in the memory layout that the parameters have here.
+
+    A GPU may keep convolutions channels_last where a CPU does not, and fused optimisers never look at strides.
+    """
+    optimizer.load_state_dict(state)
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape and value.stride() != parameter.stride():
+                moments[name] = torch.empty_like(parameter).copy_(value)
 
 
 def lr_factor(training: Training, step: int) -> float:

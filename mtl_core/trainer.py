@@ -1,7 +1,8 @@
 """The one training loop: any data set, any architecture, any weighting, and the measurements along the way.
 
 It knows no store, no queue and no screen: it yields what it finds, and whoever asked for it decides between two yields
-whether to go on. Nothing in a step waits for the device; numbers are fetched in blocks.
+whether to go on. Nothing in a step waits for the device, but for schemes that find their weights on the host (CAGrad, MGDA
+from three tasks on); numbers are fetched in blocks.
 Legend: T tasks, P shared parameters.
 """
 
@@ -23,7 +24,7 @@ from mtl_core.chance import stream
 from mtl_core.compute import choose_device, choose_precision, device_title
 from mtl_core.config import RunConfig
 from mtl_core.evaluation import evaluate, preview
-from mtl_core.optimisers import lr_factor, make_optimizer, set_lr
+from mtl_core.optimisers import load_moments, lr_factor, make_optimizer, set_lr
 from mtl_core.plan import Plan, check
 from mtl_core.records import Column, Event, Measurement, Preview, RunOutput, Scalars, Split
 from mtl_core.weightings import Setting
@@ -174,18 +175,20 @@ class Trainer:
         if self._validated_at < 0:
             yield self._validate()
         flushed = time.perf_counter()
-        while self.step < self.steps_total and not self._is_finishing:
+        while self.step < self.steps_total and not self._is_finishing and not self._has_lost_patience():
             self._train_step()
             is_due = self.step % self.validate_every == 0 or self.step == self.steps_total
             if not is_due and time.perf_counter() - flushed < FLUSH_SECONDS:
                 continue
             yield from self._settle(is_due=is_due)
             flushed = time.perf_counter()
-            if self.training.patience and self._n_worse >= self.training.patience:
-                yield [self._event(f"stopped early: no better for {self._n_worse} validations in a row")]
-                break
+        if self._has_lost_patience():
+            yield [self._event(f"stopped early: no better for {self._n_worse} validations in a row")]
         yield from self._settle(is_due=self._validated_at < self.step)
         yield self._test()
+
+    def _has_lost_patience(self) -> bool:
+        return 0 < self.training.patience <= self._n_worse
 
     def _settle(self, *, is_due: bool) -> Iterator[list[RunOutput]]:
         """Say all that is pending, with a validation if one is due. Raises Diverged after the block that shows it."""
@@ -235,12 +238,12 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
 
     def _tell_scheme(self, losses_T: Tensor, active: list[int]) -> None:
-        self.scheme.after_step(losses_T[active] if len(active) < len(self.names) else losses_T)
+        self.scheme.after_step(losses_T[self.backward.index(active)] if len(active) < len(self.names) else losses_T)
         self._epoch_losses += losses_T.nan_to_num()
         for t in active:
             self._epoch_counts[t] += 1
         if self.step % self.steps_per_epoch == 0:
-            counts = torch.tensor(self._epoch_counts, device=self.device).clamp(min=1)
+            counts = torch.tensor(self._epoch_counts).clamp(min=1).to(self.device, non_blocking=True)
             self.scheme.after_epoch(self._epoch_losses / counts)
             self._epoch_losses.zero_()
             self._epoch_counts = [0] * len(self.names)
@@ -337,7 +340,7 @@ class Trainer:
         """Go on exactly where ``state_dict`` was taken."""
         self._build()
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        load_moments(self.optimizer, state["optimizer"])
         self.scheme.load_state_dict(state["scheme"])
         self.scheme.setting.generator.set_state(state["scheme_generator"])
         self.batches.load_state_dict(state["batches"])

@@ -210,6 +210,15 @@ def test_heads_at_unit_weight_keep_their_full_gradient() -> None:
     assert moved == {"weighted": False, "unit": True}
 
 
+def test_heads_at_unit_weight_learn_fully_at_depth_0_too() -> None:
+    weighting = {"name": "fixed", "weights": [0.0, 1.0], "heads": "unit"}
+    trainer = Trainer(check(_config(training={"optimizer": "sgd", "steps": 1}, weighting=weighting, architecture={"depth": 0})))
+    trainer._build()
+    start = [p.detach().clone() for p in trainer.model.own_parameters("a")]
+    list(trainer.run())
+    assert any(not torch.equal(p, q) for p, q in zip(start, trainer.model.own_parameters("a"), strict=True))
+
+
 def test_scale_multiplies_the_step_under_sgd() -> None:
     def change(scale: str) -> float:
         config = _config(training={"optimizer": "sgd", "steps": 1}, weighting={"name": "equal", "scale": scale})
@@ -235,6 +244,19 @@ def test_early_stopping_ends_after_patience_and_says_so() -> None:
     assert trainer.step < 4000
     assert any("stopped early" in item.text for item in items if isinstance(item, Event))
     assert trainer.result is not None
+
+
+def test_a_run_that_was_cut_off_as_it_stopped_early_does_not_train_on(tmp_path: Path) -> None:
+    config = _config(training={"steps": 4000, "validate_every": 5, "patience": 3, "lr": 0.05, "schedule": "constant"})
+    cut_off, resumed = Trainer(check(config)), Trainer(check(config))
+    for item in cut_off.run():
+        if isinstance(item, Event):
+            checkpoints.save(tmp_path / "checkpoint.pt", cut_off)
+            break
+    checkpoints.load(tmp_path / "checkpoint.pt", resumed)
+    list(resumed.run())
+    assert resumed.step == cut_off.step
+    assert resumed.result is not None
 
 
 def test_finish_ends_at_the_next_step_with_a_test() -> None:
@@ -290,6 +312,13 @@ def test_measuring_automatically_stays_affordable() -> None:
     assert 1_000_000 / measure_every(long) <= 1000
     assert validate_every(long) >= 1_000_000 / 40
     assert measure_every(check(_config(measure={"every": 7}))) == 7
+    assert 3999 / measure_every(check(_config(training={"steps": 3999}))) <= 1000
+
+
+def test_measuring_automatically_meets_every_task_in_its_turn() -> None:
+    items = list(train(_config(training={"order": "alternating"})))
+    taken = {int(np.argmax(measured.weights)) for measured in _measurements(items)}
+    assert taken == {0, 1}
 
 
 class TestCheckpoints:
@@ -339,7 +368,33 @@ class TestCheckpoints:
             checkpoints.save(path, unsettled)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
-        assert checkpoints.step_of(path) == 5
+
+    def test_another_seed(self, tmp_path: Path) -> None:
+        self._saved(tmp_path / "c.pt")
+        with pytest.raises(ValueError, match="another run: it differs in training"):
+            checkpoints.load(tmp_path / "c.pt", Trainer(check(_config(training={"steps": 5, "seed": 1}))))
+
+    @pytest.mark.parametrize("changes", [{"choices": "no JSON"}, {"choices": 3}, {"choices": "[]"}, {"state": 3}])
+    def test_nonsense_inside(self, changes: dict[str, Any], tmp_path: Path) -> None:
+        torch.save({"format": 1, "choices": "{}", "state": {}} | changes, tmp_path / "c.pt")
+        with pytest.raises(ValueError, match="damaged"):
+            checkpoints.load(tmp_path / "c.pt", Trainer(check(_config())))
+
+    def test_moments_take_the_layout_of_the_parameters(self, tmp_path: Path) -> None:
+        """A run from a GPU, where convolutions lie channels_last, goes on here."""
+        scenes = {"name": "digit_scenes", "scenes": 64, "held_out": 64}
+        config = _config(scenes, ["digit", "box"], training={"steps": 2}, architecture={"width": 4})
+        here, resumed = Trainer(check(config)), Trainer(check(config))
+        list(here.run())
+        state = here.state_dict()
+        for moments in state["optimizer"]["state"].values():
+            for name, value in moments.items():
+                if value.ndim == 4:
+                    moments[name] = value.contiguous(memory_format=torch.channels_last)
+        resumed.load_state_dict(state)
+        for one, other in zip(here.optimizer.state.items(), resumed.optimizer.state.items(), strict=True):
+            assert torch.equal(one[1]["exp_avg"], other[1]["exp_avg"])
+            assert other[1]["exp_avg"].stride() == other[0].stride()
 
 
 class _Hostile:

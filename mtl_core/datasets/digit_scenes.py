@@ -145,7 +145,8 @@ class DigitScenes(Dataset):
         moves = torch.rand(len(images), 2, generator=generator)
         boxes = targets["box"] if "box" in targets else tight_boxes(targets["mask"]) if "mask" in targets else None
         if boxes is not None:
-            offsets = _safe_offsets(moves.to(images.device), boxes, strength * self.knobs.size / 4, self.knobs.size)
+            moves = moves.to(images.device, non_blocking=True)
+            offsets = _safe_offsets(moves, boxes, strength * self.knobs.size / 4, self.knobs.size)
             images = shift(images, offsets, outside="edge")
             if "box" in targets:
                 targets["box"] = boxes + offsets.repeat(1, 2)
@@ -164,8 +165,8 @@ def _safe_offsets(moves: Tensor, boxes: Tensor, furthest: float, size: int) -> T
 def _vary_light(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Brightness, contrast, colour cast and grain, kept in 0..1."""
     n = len(images)
-    lots = torch.rand(n, 5, generator=generator).to(images.device)[:, :, None, None] * 2 - 1
-    grain = torch.randn(n, 1, *images.shape[2:], generator=generator).to(images.device)
+    lots = torch.rand(n, 5, generator=generator).to(images.device, non_blocking=True)[:, :, None, None] * 2 - 1
+    grain = torch.randn(n, 1, *images.shape[2:], generator=generator).to(images.device, non_blocking=True)
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     contrast = 1 + 0.4 * strength * lots[:, :1]
     brightness_and_cast = strength * (0.2 * lots[:, 1:2] + 0.1 * lots[:, 2:])

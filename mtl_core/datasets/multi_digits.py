@@ -90,8 +90,8 @@ class MultiDigits(Dataset):
         n, device = len(images), images.device
         lots = torch.rand(n, 4, generator=generator)
         moves = torch.where(lots[:, :1] < strength, (lots[:, 1:3] * 3).long() - 1, 0)
-        noise = torch.randn(images.shape, generator=generator).to(device)
-        ink = (1 + 0.2 * strength * (2 * lots[:, 3] - 1)).to(device)[:, None, None, None]
-        moved = shift(images, moves.to(device), outside="zero")
+        noise = torch.randn(images.shape, generator=generator).to(device, non_blocking=True)
+        ink = (1 + 0.2 * strength * (2 * lots[:, 3] - 1)).to(device, non_blocking=True)[:, None, None, None]
+        moved = shift(images, moves.to(device, non_blocking=True), outside="zero")
         varied = (moved * ink + 0.1 * strength * noise).clamp(0, 1)
         return Examples(varied, examples.targets, examples.labelled)

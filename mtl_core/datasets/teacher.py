@@ -144,7 +144,7 @@ class Teacher(Dataset):
         """Shakes the inputs by a tenth of their spread at full strength; targets stay."""
         if strength == 0:
             return examples
-        shake = torch.randn(examples.inputs.shape, generator=generator).to(examples.inputs.device)
+        shake = torch.randn(examples.inputs.shape, generator=generator).to(examples.inputs.device, non_blocking=True)
         return Examples(examples.inputs + 0.1 * strength * shake, examples.targets, examples.labelled)
 
     def hidden_weights(self, name: str, seed: int) -> Tensor:
