@@ -2,9 +2,11 @@
 
 A real server with a store of its own, and headless Chromium on this same machine. All moments are of one clock.
 
-1. **Click to first point.** The classic preset on Train, in a tab that has nothing cached, with a worker that stands by. From the
-   click event until the losses chart, in sight, has pixels of a task's colour below its legend; then the run is stopped. The first
-   click on a new server, which still has the Watch page to load, is told apart; so is one with no supervisor or worker alive.
+1. **Click to first point.** The classic preset on Train, with a worker that stands by. From the click event until the losses chart,
+   in sight, has pixels of a task's colour below its legend (the first validation, before any step); then the run is stopped. Each
+   click is in a new tab that has nothing cached: it came by way of Home, where a chart plays, as people do, or straight to Train
+   by a link, so that the drawing library is yet to load. For information: the first click on a new server, which has the Watch
+   page to load, and one with no supervisor or worker alive.
 2. **Logged to pixels.** A run that this program records itself, as a worker would: numbers and a gradient measurement for one step
    at a time, at irregular moments, written with the worker's beat every 0.25 s. From the moment at which the row is handed to the
    writer until the drawing of the losses has changed. No training runs beside it. The next row waits until the last was seen.
@@ -60,9 +62,15 @@ def until(is_true: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def open_train(page: Page) -> None:
-    """The Train page with the preset chosen, and at rest."""
-    page.goto("/train")
+def open_train(page: Page, *, by_home: bool) -> None:
+    """The Train page with the preset chosen, and at rest; by way of Home, or by a link."""
+    if by_home:
+        page.goto("/")
+        page.locator("[data-testid=stVegaLiteChart] canvas").first.wait_for()
+        page.get_by_role("link", name="Train", exact=True).first.click()
+        page.wait_for_url("**/train*")
+    else:
+        page.goto("/train")
     page.get_by_role("button", name="Start training").wait_for()
     _rest(page)
     preset = page.get_by_role("radio", name=PRESET)
@@ -93,36 +101,40 @@ def click(page: Page, store: Store) -> Start:
         time.sleep(0.02)
     (run,) = (run for run in store.runs() if run.id not in known)
     clicked = page.evaluate("window.eye.clicked") / 1000
+    until(lambda: store.columns(run.id, "train"), "the first step")  # part 2 takes after such a run
     jobs.stop(store, run.id)
     until(lambda: store.run(run.id).state in ENDED, "the run to stop")
     moments = {change.state: change.time for change in reversed(store.history(run.id))}
-    return Start(*(moment - clicked for moment in (moments["queued"], moments["running"], recorded, seen / 1000)))
+    return Start(
+        *(moment - clicked for moment in (moments["queued"], moments["running"], recorded or seen / 1000, seen / 1000))
+    )
 
 
-def starts(browser: Browser, address: str, store: Store, repeats: int) -> tuple[list[Start], bool]:
-    """A click on a new server and ``repeats`` more, each with a worker that stands by; whether the pages had called for one."""
-    found = []
-    is_called = True
-    for n in range(1 + repeats):
-        with visitor(browser, address) as page:
-            open_train(page)
-            if n == 0 and not jobs.has_supervisor(store):
-                page.wait_for_timeout(2000)
-                is_called = jobs.has_supervisor(store)
-            jobs.ensure_supervisor(store)
-            until(lambda: jobs.is_warm(store), "a worker that stands by")
-            page.wait_for_timeout(500)
-            found.append(click(page, store))
-    return found, is_called
+def warm_start(browser: Browser, address: str, store: Store, *, by_home: bool) -> Start:
+    """A click with a worker that stands by, from a tab that has nothing cached."""
+    with visitor(browser, address) as page:
+        open_train(page, by_home=by_home)
+        jobs.ensure_supervisor(store)
+        until(lambda: jobs.is_warm(store), "a worker that stands by")
+        page.wait_for_timeout(500)
+        return click(page, store)
 
 
 def cold_start(browser: Browser, address: str, store: Store) -> Start:
     """A click with neither supervisor nor worker alive."""
     with visitor(browser, address) as page:
-        open_train(page)
+        open_train(page, by_home=True)
         end_processes(store, only="mtl_core.jobs")
         assert not jobs.has_supervisor(store)
         return click(page, store)
+
+
+def calls_for_a_worker(browser: Browser, address: str, store: Store) -> bool:
+    """Whether somebody who looks at Home and Train, and does nothing, gets a worker to stand by for the first click."""
+    with visitor(browser, address) as page:
+        open_train(page, by_home=True)
+        page.wait_for_timeout(1000)
+        return jobs.has_supervisor(store)
 
 
 class OwnRun:
@@ -199,34 +211,30 @@ def show(what: str, seconds: Sequence[float], goal: str = "") -> None:
     """A row of the table."""
     low, middle, high = np.percentile(seconds, [25, 50, 75])
     p95 = f"{np.percentile(seconds, 95):7.2f} s" if len(seconds) >= 20 else f"{'':9}"
-    print(f"{what:44}{middle:7.2f} s  [{low:.2f}, {high:.2f}]{p95}{max(seconds):7.2f} s  {goal}")
+    print(f"{what:48}{middle:7.2f} s  [{low:.2f}, {high:.2f}]{p95}{max(seconds):7.2f} s  {goal}")
 
 
-def show_starts(found: Sequence[Start], *, is_called: bool) -> None:
-    first, *warm = found
-    show(f"click to first point, warm, {len(warm)} clicks", [start.seen for start in warm], "goal <= 2")
-    for stage, what in (
-        ("queued", "run in the queue"),
-        ("claimed", "taken by the worker"),
-        ("recorded", "first number stored"),
-    ):
-        show(f"  of that until: {what}", [getattr(start, stage) for start in warm])
-    show("  the first click on a new server", [first.seen])
-    if not is_called:
-        print(
-            "  (no page had called for a worker to stand by: without this benchmark the first click would have been a cold one)"
-        )
+def show_starts(name: str, found: Sequence[Start]) -> None:
+    """The whole way, and its stations."""
+    show(f"click to first point, {name}, {len(found)} clicks", [start.seen for start in found], "goal <= 2")
+    for station, what in (("queued", "in the queue"), ("claimed", "taken by the worker"), ("recorded", "first number stored")):
+        show(f"  of that until {what}", [getattr(start, station) for start in found])
 
 
 def measure(store: Store, *, clicks: int, rows: int) -> None:
     """All of it, printed as it comes."""
     with server(store) as address, chromium() as browser:
         print(f"Streamlit {version('streamlit')}, Chromium {browser.version}, SQLite {sqlite3.sqlite_version}")
-        print(f"{'':44}{'median':>9}  {'middle half':12}{'p95':>9}{'worst':>9}")
-        found, is_called = starts(browser, address, store, clicks)
-        show_starts(found, is_called=is_called)
+        print(f"{'':48}{'median':>9}  {'middle half':12}{'p95':>9}{'worst':>9}")
+        is_called = calls_for_a_worker(browser, address, store)
+        show("first click on a new server, by a link", [warm_start(browser, address, store, by_home=False).seen])
+        ways = {True: "by Home", False: "by a link"}
+        found = [(by_home, warm_start(browser, address, store, by_home=by_home)) for _ in range(clicks) for by_home in ways]
+        for by_home, name in ways.items():
+            show_starts(name, [start for way, start in found if way is by_home])
+        show("no supervisor, no worker alive, by Home", [cold_start(browser, address, store).seen])
+        print(f"Home and Train, looked at, {'have' if is_called else 'do NOT have'} a worker stand by for the first click")
         like = store.runs(limit=1)[0]
-        show("  cold: no supervisor, no worker", [cold_start(browser, address, store).seen])
         end_processes(store, only="mtl_core.jobs")  # the next standby would load meanwhile
         seen = follow(browser, address, store, like, rows)
         show(f"logged to pixels, {rows} rows", seen.since_logged, "goal <= 1.5")
@@ -241,8 +249,8 @@ def measure(store: Store, *, clicks: int, rows: int) -> None:
 def main() -> None:
     """Measure, and leave nothing running."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clicks", type=int, default=5, help="with a warm worker, beside the first one and the cold one")
-    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--clicks", type=int, default=5, help="each way, with a warm worker")
+    parser.add_argument("--rows", type=int, default=20)
     asked = parser.parse_args()
     if CHROMIUM is None:
         print("not measured: there is no chromium here (apt-get install chromium)")

@@ -24,9 +24,21 @@ def make_optimizer(
         group.setdefault("lr", training.lr)
         group["initial_lr"] = group["lr"]
     if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, fused=True)
+        return _with_momentum(torch.optim.SGD(groups, lr=training.lr, momentum=training.momentum, fused=True))
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
     return kind(groups, lr=training.lr, fused=True)
+
+
+def _with_momentum(optimizer: torch.optim.SGD) -> torch.optim.SGD:
+    """Start from a momentum of zero, which is what torch does where there is none yet.
+
+    Its fused SGD fails (torch 2.12) where some parameters have met a gradient before and others have not: tasks in turn, or
+    a task whose first batches carry none of its labels.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"] if group["momentum"] > 0 else ():
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return optimizer
 
 
 def load_moments(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
+from mtl_core import jobs
 from mtl_core.store import Store
 
 ROOT = Path(__file__).parent.parent
@@ -97,6 +98,15 @@ def test_a_cold_deep_link_opens_its_page(page):
     expect(page.get_by_role("link", name="Train", exact=True).first).to_be_visible()
 
 
+def test_a_worker_warms_up_for_the_first_visitor(page, store):
+    page.goto("/")
+    until = time.monotonic() + PATIENCE_MS / 1000
+    while not jobs.is_warm(store):
+        assert time.monotonic() < until, "nobody was woken by the visit"
+        page.wait_for_timeout(200)
+    assert store.runs() == []
+
+
 def test_home_plays_by_itself(page):
     page.goto("/")
     expect(page.locator(CHART).first).to_be_visible()
@@ -121,7 +131,7 @@ def test_start_watch_zoom_stop_and_reload(page, store):
     page.wait_for_url("**view=Conflict**")
     expect(page.get_by_role("heading", name="Gradient norms")).to_be_visible()
 
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator(".mtl-status .mtl-chip")).to_have_text("stopped")
     assert store.runs()[0].state == "stopped"
 

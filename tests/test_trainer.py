@@ -173,10 +173,12 @@ def test_first_order_change_predicts_the_real_change_of_the_loss() -> None:
     assert losses[1] - losses[0] < shared_only * 0.5
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("asks", ["equal", "mgda"])
-def test_missing_labels_are_masked_per_task(asks: str) -> None:
+def test_missing_labels_are_masked_per_task(asks: str, optimizer: str) -> None:
     dataset = {**TWO, "labels": [400, 8]}
-    items = list(train(_config(dataset=dataset, weighting={"name": asks}, training={"batch_size": 16})))
+    training = {"batch_size": 16, "optimizer": optimizer}
+    items = list(train(_config(dataset=dataset, weighting={"name": asks}, training=training)))
     curve = _curve(items)
     absent = np.isnan(curve[Column("b", "loss")])
     assert 0 < absent.sum() < 60, "with 8 labels in 400 some batches have none"
@@ -186,8 +188,9 @@ def test_missing_labels_are_masked_per_task(asks: str) -> None:
     assert any(m.counts.sum(0)[1] < 4 for m in measured)
 
 
-def test_alternating_training_shows_one_task_at_a_time() -> None:
-    curve = _curve(list(train(_config(training={"order": "alternating"}))))
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+def test_alternating_training_shows_one_task_at_a_time(optimizer: str) -> None:
+    curve = _curve(list(train(_config(training={"order": "alternating", "optimizer": optimizer}))))
     assert np.isfinite(curve[Column("a", "loss")][0::2]).all()
     assert np.isnan(curve[Column("a", "loss")][1::2]).all()
     assert np.isfinite(curve[Column("b", "loss")][1::2]).all()

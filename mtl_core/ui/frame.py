@@ -62,9 +62,12 @@ def note(text: str) -> None:
 
 
 def store() -> Store:
-    """The store of this server. A damaged or foreign one ends the page with a sentence."""
+    """The store of this server, its supervisor awake. A damaged or foreign store ends the page with a sentence."""
     with stop_with("The store of runs cannot be opened."):
-        return _open(os.environ.get("MTL_EXPLORER_STORE", ""), str(Path.cwd()), jobs.mode())
+        opened = _open(os.environ.get("MTL_EXPLORER_STORE", ""), str(Path.cwd()), jobs.mode())
+        if st.context.headers:  # a browser is there: while its visitor reads, a worker warms up for the first click
+            jobs.ensure_supervisor(opened)
+        return opened
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)
