@@ -4,9 +4,9 @@ A real server with a store of its own, and headless Chromium on this same machin
 
 1. **Click to first point.** The classic preset on Train, with a worker that stands by. From the click event until the losses chart,
    in sight, has pixels of a task's colour below its legend (the first validation, before any step); then the run is stopped. Each
-   click is in a new tab that has nothing cached: it came by way of Home, where a chart plays, as people do, or straight to Train
-   by a link, so that the drawing library is yet to load. For information: the first click on a new server, which has the Watch
-   page to load, and one with no supervisor or worker alive.
+   click is in a new tab with nothing cached that came by way of Home, as people do. For information: the first click on a new
+   server, straight from a link to Train, with the Watch page and the drawing library yet to load; and a click with no supervisor
+   or worker alive. A worker that stands by is replaced when a file of the program changes: do not edit meanwhile.
 2. **Logged to pixels.** A run that this program records itself, as a worker would: numbers and a gradient measurement for one step
    at a time, at irregular moments, written with the worker's beat every 0.25 s. From the moment at which the row is handed to the
    writer until the drawing of the losses has changed. No training runs beside it. The next row waits until the last was seen.
@@ -110,14 +110,20 @@ def click(page: Page, store: Store) -> Start:
     )
 
 
-def warm_start(browser: Browser, address: str, store: Store, *, by_home: bool) -> Start:
-    """A click with a worker that stands by, from a tab that has nothing cached."""
+def first_start(browser: Browser, address: str, store: Store) -> tuple[Start, bool]:
+    """The first click on a new server, by a link to Train; and whether the page had called for a worker to stand by."""
     with visitor(browser, address) as page:
-        open_train(page, by_home=by_home)
-        jobs.ensure_supervisor(store)
-        until(lambda: jobs.is_warm(store), "a worker that stands by")
-        page.wait_for_timeout(500)
-        return click(page, store)
+        open_train(page, by_home=False)
+        page.wait_for_timeout(1000)
+        is_called = jobs.has_supervisor(store)
+        return click_when_warm(page, store), is_called
+
+
+def warm_start(browser: Browser, address: str, store: Store) -> Start:
+    """A click with a worker that stands by."""
+    with visitor(browser, address) as page:
+        open_train(page, by_home=True)
+        return click_when_warm(page, store)
 
 
 def cold_start(browser: Browser, address: str, store: Store) -> Start:
@@ -129,12 +135,11 @@ def cold_start(browser: Browser, address: str, store: Store) -> Start:
         return click(page, store)
 
 
-def calls_for_a_worker(browser: Browser, address: str, store: Store) -> bool:
-    """Whether somebody who looks at Home and Train, and does nothing, gets a worker to stand by for the first click."""
-    with visitor(browser, address) as page:
-        open_train(page, by_home=True)
-        page.wait_for_timeout(1000)
-        return jobs.has_supervisor(store)
+def click_when_warm(page: Page, store: Store) -> Start:
+    jobs.ensure_supervisor(store)
+    until(lambda: jobs.is_warm(store), "a worker that stands by")
+    page.wait_for_timeout(500)
+    return click(page, store)
 
 
 class OwnRun:
@@ -192,7 +197,7 @@ def follow(browser: Browser, address: str, store: Store, like: Run, n_rows: int)
         page.wait_for_timeout(4000)  # fonts, scroll bars, the first ticks
         page.evaluate("window.eye.follow()")
         for _ in range(n_rows):
-            page.wait_for_timeout(1000 * chance.uniform(1.3, 2.3))  # a whole tick wide: any phase is as likely
+            page.wait_for_timeout(1000 * chance.uniform(0.8, 1.8))  # a whole tick wide: any phase is as likely
             logged = own.log(1)
             page.wait_for_timeout(1000 * chance.uniform(0, BEAT_S))
             before = time.time()
@@ -214,9 +219,9 @@ def show(what: str, seconds: Sequence[float], goal: str = "") -> None:
     print(f"{what:48}{middle:7.2f} s  [{low:.2f}, {high:.2f}]{p95}{max(seconds):7.2f} s  {goal}")
 
 
-def show_starts(name: str, found: Sequence[Start]) -> None:
+def show_starts(found: Sequence[Start]) -> None:
     """The whole way, and its stations."""
-    show(f"click to first point, {name}, {len(found)} clicks", [start.seen for start in found], "goal <= 2")
+    show(f"click to first point, {len(found)} clicks", [start.seen for start in found], "goal <= 2")
     for station, what in (("queued", "in the queue"), ("claimed", "taken by the worker"), ("recorded", "first number stored")):
         show(f"  of that until {what}", [getattr(start, station) for start in found])
 
@@ -226,14 +231,11 @@ def measure(store: Store, *, clicks: int, rows: int) -> None:
     with server(store) as address, chromium() as browser:
         print(f"Streamlit {version('streamlit')}, Chromium {browser.version}, SQLite {sqlite3.sqlite_version}")
         print(f"{'':48}{'median':>9}  {'middle half':12}{'p95':>9}{'worst':>9}")
-        is_called = calls_for_a_worker(browser, address, store)
-        show("first click on a new server, by a link", [warm_start(browser, address, store, by_home=False).seen])
-        ways = {True: "by Home", False: "by a link"}
-        found = [(by_home, warm_start(browser, address, store, by_home=by_home)) for _ in range(clicks) for by_home in ways]
-        for by_home, name in ways.items():
-            show_starts(name, [start for way, start in found if way is by_home])
-        show("no supervisor, no worker alive, by Home", [cold_start(browser, address, store).seen])
-        print(f"Home and Train, looked at, {'have' if is_called else 'do NOT have'} a worker stand by for the first click")
+        first, is_called = first_start(browser, address, store)
+        show_starts([warm_start(browser, address, store) for _ in range(clicks)])
+        show("  first click on a new server, by a link", [first.seen])
+        show("  no supervisor, no worker alive", [cold_start(browser, address, store).seen])
+        print(f"  (Train, looked at, {'calls' if is_called else 'does NOT call'} for a worker to stand by)")
         like = store.runs(limit=1)[0]
         end_processes(store, only="mtl_core.jobs")  # the next standby would load meanwhile
         seen = follow(browser, address, store, like, rows)
@@ -249,7 +251,7 @@ def measure(store: Store, *, clicks: int, rows: int) -> None:
 def main() -> None:
     """Measure, and leave nothing running."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clicks", type=int, default=5, help="each way, with a warm worker")
+    parser.add_argument("--clicks", type=int, default=5, help="with a worker that stands by")
     parser.add_argument("--rows", type=int, default=20)
     asked = parser.parse_args()
     if CHROMIUM is None:

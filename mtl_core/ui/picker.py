@@ -44,7 +44,7 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
             "Run",
             ids,
             index=None if chosen is None else ids.index(chosen.id),
-            format_func=lambda each: f"{by_id[each].name} · {by_id[each].state} · {status.age(by_id[each].created)}",
+            format_func=lambda each: _label(by_id[each]),
             key=f"run-{chosen.id if chosen else ''}",
             placeholder="Choose a run",
             label_visibility="collapsed",
@@ -60,6 +60,12 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
     if st.query_params.get("run") != run_id:
         st.query_params["run"] = run_id
     return by_id[run_id]
+
+
+def _label(run: Run) -> str:
+    """A run in the list. Only how it ended: what it is doing now would be old a moment later."""
+    ended = [] if run.state in status.GOING else [run.state]
+    return " · ".join([run.name, *ended, status.age(run.created)])
 
 
 def still_there(store: Store, run_id: str) -> Run:
