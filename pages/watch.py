@@ -21,6 +21,10 @@ def body() -> None:
         controls.buttons(store, now)
     choice = watch_view.choose()
     watch_view.section(store, now, choice)
+    if is_new and now.step > 0:
+        st.rerun()  # the first curve is there: from now on at the usual pace
 
 
-st.fragment(body, run_every=1.0 if picker.follows(run) else None)()
+is_new = run.step == 0
+TICK_S = 0.4 if is_new else 1.0
+st.fragment(body, run_every=TICK_S if picker.follows(run) else None)()

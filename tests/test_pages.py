@@ -339,6 +339,14 @@ def test_a_good_file_fills_the_form_and_a_bad_one_changes_nothing(home, trained)
     assert app.session_state["train.draft"].config == trained[1]
 
 
+def test_dials_of_a_data_set_are_there_again_after_a_look_at_another(home):
+    app = visit("train", dataset="teacher", **{"dataset.rho": "0.7"})
+    widget(app, "selectbox", ".dataset").set_value("multi_digits").run()
+    assert "dataset.rho" not in app.query_params
+    widget(app, "selectbox", ".dataset").set_value("teacher").run()
+    assert app.query_params["dataset.rho"] in ("0.7", ["0.7"])
+
+
 def test_the_recorded_run_plays(home):
     app = visit("home")
     assert "a recorded run, step" in html(app)
@@ -352,7 +360,9 @@ def test_the_time_of_a_run_is_judged_by_past_ones(home):
     config = RunConfig(dataset={"name": "teacher"}, training={"steps": 1000, "device": "cpu"})
     spec = check(config).describe()
     with Store.open(str(home)) as store:
-        assert estimate(store, spec, config.to_mapping(), "cpu").seconds is None
+        guess = estimate(store, spec, config.to_mapping(), "cpu")
+        assert "a first guess" in guess.how
+        assert 1 < guess.seconds < 20
         run_id = store.enqueue(config)
         store.claim("somebody", "cpu", run_id)
         store.change(run_id, "finished", spec=spec, step=1000, seconds=20.0)
@@ -361,7 +371,9 @@ def test_the_time_of_a_run_is_judged_by_past_ones(home):
         assert estimate(store, spec, config.to_mapping(), "cpu").seconds == pytest.approx(20)
         twice = config.with_overrides(["training.steps=2000"]).to_mapping()
         assert estimate(store, spec, twice, "cpu").seconds == pytest.approx(40)
-        assert estimate(store, spec, twice, "cuda:0").seconds is None
+        assert "a first guess" in estimate(store, spec, twice, "cuda:0").how
+        pictures = RunConfig(training={"steps": 1000, "device": "cpu"})  # 1500 times the arithmetic, not 1500 times the seconds
+        assert 40 < estimate(store, check(pictures).describe(), pictures.to_mapping(), "cpu").seconds < 300
     app = visit("train", dataset="teacher", **{"training.steps": "1000", "training.device": "cpu"})
     assert "about 20 s" in html(app)
     assert "one past run like it" in html(app)

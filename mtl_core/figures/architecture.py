@@ -14,7 +14,7 @@ from mtl_core.figures._parts import rows_of
 from mtl_core.figures._svg import short, svg, tag, text_width, words, wrap
 from mtl_core.palette import TYPE, Tones, task_colours, tones
 
-WIDTH = 900.0
+WIDTH = 760.0  # about what the card on Train is wide, so that type keeps its size
 MARGIN, INPUT, HEAD, GAP = 6.0, 84.0, 172.0, 24.0  # the head column holds task titles
 LANE, TOP = 56.0, 34.0
 NARROW = 44.0  # a block too narrow for its numbers
@@ -229,7 +229,7 @@ def _bars(spec: Spec, view: View, *, top: float) -> str:
     rows = [("This network", here, report["n_total"], report["flops"])]
     if len(names) > 1:
         rows.append(("Separate networks", separate, report["n_separate"], report["flops_separate"]))
-    left, room = 152.0, 450.0
+    left, room = 152.0, 330.0
     most = max(1, *(sum(segments.values()) for _, segments, _, _ in rows))
     parts = []
     for n, (name, segments, total, flops) in enumerate(rows):

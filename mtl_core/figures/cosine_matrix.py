@@ -61,9 +61,15 @@ class CosineMatrix(Figure):
         rim = base.transform_filter(same).mark_rect(cornerRadius=5, filled=False, stroke=tone.floor, strokeWidth=2)
         strong = "abs(datum.cross) > 0.62"
         on_strong = "#ffffff" if view.theme == "light" else tone.page
-        text = base.mark_text(fontSize=TYPE.title, fontWeight=600).encode(
-            text=alt.Text("cross:Q", format="+.2f"),
-            color=alt.condition(strong, alt.value(on_strong), alt.value(tone.ink)),
+        # no sign where the rounded number is 0: −0.00 says nothing
+        shown = "abs(datum.cross) < 0.005 ? '0.00' : format(datum.cross, '+.2f')"
+        text = (
+            base.transform_calculate(shown=shown)
+            .mark_text(fontSize=TYPE.title, fontWeight=600)
+            .encode(
+                text="shown:N",
+                color=alt.condition(strong, alt.value(on_strong), alt.value(tone.ink)),
+            )
         )
         return finish(alt.layer(cells, rim, text), view, zooms=False)
 

@@ -72,6 +72,13 @@ def train_run(store: Store, run: Run, *, device: str, on_item: OnItem | None = N
     return store.run(run.id)
 
 
+def rehearse() -> None:
+    """Train a tiny run on the CPU and forget it: what is slow the first time (shelves, data files, kernels) is then done."""
+    tiny = {"dataset": {"name": "digit_scenes", "scenes": 64, "held_out": 64}, "training": {"steps": 2, "device": "cpu"}}
+    for _ in Trainer(check(RunConfig.from_mapping(tiny))).run():
+        pass
+
+
 def share_cores(device: str) -> None:
     """Where several runs may train on the CPU at once, each takes its share of the cores."""
     if device == "cpu" and slots("cpu") > 1:

@@ -37,7 +37,7 @@ def main() -> int:
 
 
 def warm_up(*, is_polite: bool) -> None:
-    """Import what training needs; if asked, in a thread of low priority, so that a run that trains now keeps the processor.
+    """Import and rehearse what training needs; if asked, in a thread of low priority, so that a run that trains now keeps the processor.
 
     The priority of a thread cannot be raised again without privilege; the thread that will train never lowered its own.
     """
@@ -49,9 +49,7 @@ def warm_up(*, is_polite: bool) -> None:
         try:
             for name in HEAVY:
                 importlib.import_module(name)
-            shelves = importlib.import_module("mtl_core.plan")
-            for shelf in (shelves.DATASETS, shelves.ARCHITECTURES, shelves.WEIGHTINGS):
-                shelf.names()
+            importlib.import_module("mtl_core.jobs.work").rehearse()
         except (ImportError, RuntimeError, OSError, SyntaxError) as error:
             failure.append(error)
 

@@ -32,7 +32,9 @@ def buttons(store: Store, run: Run) -> None:
             _button("Resume", ":material/play_arrow:", jobs.resume, store, run, is_primary=True)
             _button("Stop", ":material/stop:", jobs.stop, store, run)
         if run.state in ("interrupted", "stopped", "failed"):
-            _button("Resume from checkpoint", ":material/play_arrow:", jobs.resume, store, run, is_primary=True)
+            _button(
+                "Resume from checkpoint", ":material/play_arrow:", jobs.resume, store, run, is_primary=run.state != "failed"
+            )
         if run.state in ("finished", "stopped", "failed", "diverged", "interrupted"):
             _again(run)
             _delete(store, run)

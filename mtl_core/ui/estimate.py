@@ -14,13 +14,16 @@ from mtl_core.store import Run, Store
 FACT = "throughput"
 KEPT = 60  # past runs remembered
 FORWARD_AND_BACKWARD = 3  # a backward pass costs two forward passes
+# (FLOPs, seconds) of a small and of a large step on an ordinary machine: they stand in for what has not been measured yet
+USUAL = {"cpu": ((1e6, 0.003), (1e10, 0.2)), "cuda": ((1e6, 0.004), (1e11, 0.03))}
+LARGE = 1e8  # FLOPs; a smaller step is mostly overhead and says nothing of the arithmetic
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of training (None while nothing is known) and the sentence that says where they come from."""
+    """Seconds of training and the sentence that says where they come from."""
 
-    seconds: float | None
+    seconds: float
     how: str
 
 
@@ -37,17 +40,26 @@ def step_flops(report: Mapping[str, Any], config: Mapping[str, Any], asks: str) 
 
 
 def estimate(store: Store, spec: Mapping[str, Any], config: Mapping[str, Any], device: str) -> Estimate:
-    """Expected seconds on that device: a cost per step plus one per FLOP, both fitted to the past runs on it."""
+    """Expected seconds on that device: a cost per step plus one per FLOP, both fitted to the past runs on it.
+
+    Sizes of step that no past run had, small or large, are judged by an ordinary machine.
+    """
     points = [point for point in (store.get(FACT) or {}).get("points", []) if point[0] == device]
-    if not points:
-        return Estimate(None, "No run has finished on this device yet; the first one tells how fast it is.")
     flops, steps = step_flops(spec["report"], config, spec["asks"]), config["training"]["steps"]
-    overhead, per_flop = fit([(point[2], point[3]) for point in points])
+    measured = [(point[2], point[3]) for point in points]
+    overhead, per_flop = fit([*measured, *_usual(device, measured)])
     alike = [point for point in points if point[1] == _kind(spec, config)]
     factor = statistics.median(point[3] / (overhead + per_flop * point[2]) for point in alike) if alike else 1.0
     seconds = factor * (overhead + per_flop * flops)
     source = f"{_runs(len(alike))} like it" if alike else f"{_runs(len(points))} on this device"
-    return Estimate(seconds * steps, f"{steps:,} steps of {_short(flops)}FLOPs at {seconds * 1000:.2g} ms, judged by {source}.")
+    how = f"judged by {source}" if points else "a first guess: no longer run has ended on this device yet"
+    return Estimate(seconds * steps, f"{steps:,} steps of {_short(flops)}FLOPs at {_milliseconds(seconds)}, {how}.")
+
+
+def _usual(device: str, measured: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """What an ordinary device needs for the sizes of step that were not measured."""
+    sides = {flops >= LARGE for flops, _ in measured}
+    return [point for point in USUAL.get(device.partition(":")[0], USUAL["cpu"]) if (point[0] >= LARGE) not in sides]
 
 
 def fit(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
@@ -119,6 +131,10 @@ def _kind(spec: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 def _runs(n: int) -> str:
     return "one past run" if n == 1 else f"{n} past runs"
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds * 1000:,.0f} ms"
 
 
 def _short(number: float) -> str:

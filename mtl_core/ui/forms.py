@@ -83,7 +83,7 @@ def _numbers(knob: Knob, value: Any, key: str) -> Any:
         max_chars=300,
         key=key,
         help=f"{knob['help']} Separate by commas.".strip(),
-        placeholder="left empty" if not knob["default"] else "1, 1",
+        placeholder="for example 1, 0.5",
     )
     if not text.strip():
         return None if knob["optional"] else []

@@ -34,7 +34,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "five": Preset(
         "Five tasks at once",
-        "Digit, box, mask, angle and photograph on one trunk: see which pairs pull apart, and in which stage.",
+        "Digit, box, mask, turn and photograph on one trunk: see which pairs pull apart, and in which stage.",
         {
             "dataset": {"name": "digit_scenes"},
             "tasks": ["digit", "box", "mask", "angle", "photo"],
@@ -48,7 +48,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "related": Preset(
         "Teacher: related",
-        "Two regressions with the same hidden features, and only 32 labels for task a: sharing helps it. Compare with depth 0.",
+        "Two regressions with the same hidden features, and only 32 labels for task A: sharing helps it. Compare with depth 0.",
         {"dataset": {"name": "teacher", "rho": 1.0, "labels": [32, 2000]}, "training": {"lr": 0.003}},
     ),
     "unrelated": Preset(
@@ -62,7 +62,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "scale": Preset(
         "Loss scale kills a task",
-        "Targets ×1 and ×10 under equal weights: task a starves while the total loss looks fine. Then try uncertainty.",
+        "Targets ×1 and ×10 under equal weights: task A starves while the total loss looks fine. Then try uncertainty.",
         {
             "dataset": {"name": "teacher", "target_scale": [1.0, 10.0]},
             "architecture": {"name": "hard_sharing", "width": 6},

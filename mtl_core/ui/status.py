@@ -16,7 +16,7 @@ from mtl_core.ui.estimate import in_words, remaining
 
 GOING: tuple[State, ...] = ("queued", *LIVE)  # may still change by itself
 WHAT_NOW = {
-    "queued": "It waits for a free place on a device and starts by itself.",
+    "queued": "It starts by itself, once a worker is ready and a device has a free place.",
     "paused": "It waits with its state kept. Resume goes on at the very same step.",
     "stopped": "It was stopped. Resume goes on from its checkpoint, if it has one.",
     "failed": "It ended in an error. The traceback and the config are under Details.",

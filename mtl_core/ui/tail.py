@@ -13,7 +13,7 @@ import streamlit as st
 
 from mtl_core.figures import FIGURES
 from mtl_core.frames import RunFrames
-from mtl_core.store import Run, Store
+from mtl_core.store import LIVE, Run, Store
 
 FRESH_S = 0.6  # a reading of a live run serves every viewer for so long
 KEPT = 48  # readings kept in the process, whoever watches whatever
@@ -60,7 +60,11 @@ class Tail:
         stamp = (run.state, run.step, run.result is None)
         with self._lock:
             known = self._readings.get(key)
-            if known is not None and (known.stamp == stamp or time.monotonic() - known.born < FRESH_S):
+            # before the first step the stamp stands still while the first validation arrives
+            is_starting = run.step == 0 and run.state in LIVE
+            fresh_s = FRESH_S / 3 if is_starting else FRESH_S
+            is_current = known is not None and known.stamp == stamp and not is_starting
+            if known is not None and (is_current or time.monotonic() - known.born < fresh_s):
                 self._readings.move_to_end(key)
                 return known
             spec = run.spec or {}

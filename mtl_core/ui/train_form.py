@@ -32,7 +32,7 @@ def data(draft: Draft) -> tuple[dict[str, Any], list[str] | None]:
         name = _variant("Data set", DATASETS, choice["name"], draft, "dataset")
         facts = DATASETS[name].describe()
         frame.note(facts["summary"])
-        values = choice if name == choice["name"] else {}
+        values = draft.recall("dataset", name)
         with st.expander("Dials of the data set", key=f"{draft.generation}.dials.{name}"):
             knobs = forms.knobs(facts["knobs"], values, key=f"{draft.generation}.dataset.{name}")
             frame.note(f"Source: {facts['source']} Licence: {facts['licence']}")

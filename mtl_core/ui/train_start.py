@@ -82,15 +82,18 @@ def summary(store: Store, config: RunConfig, spec: Mapping[str, Any]) -> None:
     device = _device(config)
     guess = estimate(store, spec, config.to_mapping(), device)
     saved = 1 - report["n_total"] / report["n_separate"] if report["n_separate"] else 0.0
-    separate = f"{abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} than separate networks ({_count(report['n_separate'])})"
+    separate = (
+        f"{abs(saved):.0%} {'fewer' if saved >= 0 else 'more'} than separate networks ({_count(report['n_separate']).strip()})"
+    )
+    shared = f"{_count(report['n_shared']).strip()} shared. {separate}" if report["n_shared"] else "Nothing is shared."
     facts = [
-        ("Parameters", _count(report["n_total"]), f"{_count(report['n_shared'])} shared. {separate}"),
+        ("Parameters", _count(report["n_total"]), shared),
         (
             "Forward pass",
             f"{_count(report['flops'])}FLOP",
             f"per example; separate networks {_count(report['flops_separate'])}FLOP",
         ),
-        ("Time", f"about {in_words(guess.seconds)}" if guess.seconds else "not known yet", guess.how),
+        ("Time", f"about {in_words(guess.seconds)}", guess.how),
     ]
     rows = "".join(
         f"<div><span>{escape(label)}</span><p><b>{escape(value)}</b><small>{escape(why)}</small></p></div>"
