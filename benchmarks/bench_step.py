@@ -30,6 +30,7 @@ COMMON = [
     f"training.steps={ENDLESS}",
     f"training.validate_every={ENDLESS}",
     "training.schedule=constant",
+    "training.augment=0",
     "training.precision=float32",
     "training.channels_last=false",
 ]

@@ -7,7 +7,8 @@ form; whether names and knobs fit together is checked by ``plan.check``, which k
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -42,8 +43,12 @@ class Training(Knobs):
     )
     l1: float = Field(0.0, ge=0, le=10, title="L1 penalty", description="Pull of every weight to exactly zero.")
     clip: float = Field(0.0, ge=0, title="Gradient clipping", description="Largest length of the whole gradient; 0 = off.")
-    augment: float = Field(
-        0.0, ge=0, le=1, title="Augmentation", description="How strongly training examples are varied; 0 = off."
+    augment: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        title="Augmentation",
+        description="How strongly training examples are varied; 0 = off; as is usual for the data set if left out.",
     )
     order: Literal["joint", "alternating"] = Field(
         "joint", title="Order of tasks", description="All tasks in every step, or one task per step in turn."
@@ -57,9 +62,7 @@ class Training(Knobs):
         0, ge=0, title="Early stopping", description="Stop after so many validations without a better one; 0 = off."
     )
     seed: int = Field(0, ge=0, lt=2**31, title="Seed", description="Every random thing follows from it.")
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$", title="Device", description="auto: a GPU if there is one."
-    )
+    device: str = Field("auto", title="Device", description="auto: a GPU if there is one.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         title="Precision",
@@ -68,6 +71,13 @@ class Training(Knobs):
     channels_last: bool = Field(
         True, title="Channels last", description="Memory layout of images on CUDA; no effect on results' meaning."
     )
+
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, name: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", name):
+            raise ValueError("there is no such device: choose auto, cpu, cuda or cuda:N")
+        return name
 
     @field_validator("validate_every")
     @classmethod
@@ -132,6 +142,8 @@ class RunConfig(Knobs):
     @classmethod
     def from_mapping(cls, values: Any) -> RunConfig:
         """Read plain values. Raises ValueError in sentences."""
+        if values is None:
+            raise ValueError("the config is empty: it needs at least a line such as dataset: {name: digit_scenes}")
         if not isinstance(values, Mapping):
             raise ValueError(f"a config is a mapping (key: value lines), got {type(values).__name__}")
         for owner, model in (("config", cls), ("training", Training), ("measure", Measure)):
@@ -193,7 +205,7 @@ def load_yaml(text: str | bytes) -> Any:
         raise ValueError(f"the config is {len(text):,} bytes long, at most {MAX_YAML_BYTES:,} are read")
     try:
         slip = _find_slip(text)
-        values = None if slip else yaml.safe_load(text)
+        values = None if slip else yaml.load(text, Loader=_PlainLoader)
     except UnicodeDecodeError:
         raise ValueError("the config is not a text file in UTF-8") from None
     except yaml.YAMLError as error:
@@ -205,6 +217,19 @@ def load_yaml(text: str | bytes) -> Any:
     if slip:
         raise ValueError(slip)
     return values
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML in which a key stands once: of two, plain YAML would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = getattr(key_node, "value", None)
+            if isinstance(key, str) and key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands there twice", key_node.start_mark)
+            seen.add(key if isinstance(key, str) else id(key_node))
+        return super().construct_mapping(node, deep=deep)
 
 
 def _find_slip(text: str | bytes) -> str | None:

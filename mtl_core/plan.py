@@ -29,6 +29,12 @@ class Plan:
     def task_names(self) -> tuple[str, ...]:
         return tuple(task.name for task in self.tasks)
 
+    @property
+    def augment(self) -> float:
+        """Strength of the augmentation: as asked for, or as is usual for the data set."""
+        chosen = self.config.training.augment
+        return self.dataset.usual_augment if chosen is None else chosen
+
     def report(self) -> Report:
         """Parameters and FLOPs of the network."""
         return self.architecture.report(self.architecture_knobs, input_shape=self.dataset.input_shape, tasks=self.tasks)
@@ -69,7 +75,7 @@ def check(config: RunConfig) -> Plan:
             f"alternating training shows {weighting.variant_name()} one task at a time, so there is nothing to balance: "
             "choose order joint, or a weighting that asks for losses only"
         )
-    if config.training.augment > 0 and not dataset_class.describe()["can_augment"]:
+    if config.training.augment and not dataset_class.describe()["can_augment"]:
         raise ValueError(f"dataset {dataset.variant_name()} has no augmentation: set training.augment to 0")
     return Plan(config, dataset, tuple(tasks), architecture, architecture_knobs, weighting, weighting_knobs)
 

@@ -139,16 +139,19 @@ def parse_knobs(model: type[Knobs], values: Mapping[str, Any], owner: str) -> An
 
 def explain(error: ValidationError, owner: str) -> str:
     """Pydantic's findings as sentences: thing, value, remedy."""
-    sentences = []
+    found: dict[tuple[str, str], list[str]] = {}
     for slip in error.errors(include_url=False):
-        place = ".".join(str(part) for part in slip["loc"])
+        # for a knob that may be of several types, pydantic adds each type to the place: constrained-int, literal['auto']
+        place = ".".join(str(part) for part in slip["loc"] if str(part).isidentifier() or isinstance(part, int))
+        place = place.removesuffix(".int").removesuffix(".float")
         message = slip["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
         value = repr(slip["input"])
         shown = value if len(value) <= 60 else value[:57] + "…"
-        where = f"{owner}: {place}" if place else owner
-        sentences.append(f"{where}: {message} (got {shown})")
-    return "; ".join(sentences)
+        found.setdefault((place, shown), []).append(message[:1].lower() + message[1:])
+    return "; ".join(
+        f"{f'{owner}: {place}' if place else owner}: {' or '.join(messages)} (got {shown})"
+        for (place, shown), messages in found.items()
+    )
 
 
 def no_such(noun: str, name: object, known: Iterable[str]) -> str:

@@ -161,7 +161,7 @@ class Trainer:
 
     def _load(self, split: Split) -> Examples:
         examples = self.plan.dataset.load(split, seed=self.training.seed, device=self.device)
-        if split != "train" or self.training.augment == 0:  # augmenting may need targets that no task of the run predicts
+        if split != "train" or self.plan.augment == 0:  # augmenting may need targets that no task of the run predicts
             examples = examples.only(self.names)
         if self._is_channels_last:
             inputs = examples.inputs.contiguous(memory_format=torch.channels_last)
@@ -202,8 +202,8 @@ class Trainer:
 
     def _train_step(self) -> None:
         batch = next(self.batches)
-        if self.training.augment > 0:
-            batch = self.plan.dataset.augment(batch, strength=self.training.augment, generator=self._augmenting)
+        if self.plan.augment > 0:
+            batch = self.plan.dataset.augment(batch, strength=self.plan.augment, generator=self._augmenting)
             batch = batch.only(self.names)
         active = self._active()
         is_measured = self.measure_every > 0 and self.step % self.measure_every == 0

@@ -20,7 +20,7 @@ SLIPS = [
     ([], "command"),
     (["trian"], "'train'"),
     (["train"], "CONFIG.yaml"),
-    (["train", "nowhere.yaml"], "nowhere.yaml: No such file"),
+    (["train", "nowhere.yaml"], "no file nowhere.yaml"),
     (["train", "."], "directory"),
     (["train", "good.yaml", "training.stepz=3"], "'steps'"),
     (["train", "good.yaml", "training.steps"], "key.key=value"),

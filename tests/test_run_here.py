@@ -149,6 +149,7 @@ def test_ctrl_c_stops_it_with_a_checkpoint_and_twice_ends_it_at_once(store):
 def test_divergence_is_a_result_with_step_and_task(store):
     run = jobs.run_here(store, config(500, optimizer="sgd", lr=100.0))
     assert run.state == "diverged"
+    assert f"at step {run.step}" in run.reason
     assert "learning rate" in run.reason
     assert any(task["name"] in run.reason for task in run.spec["tasks"])
     assert store.last_step(run.id, "train") >= run.step > 0, "the curve up to there is kept"
@@ -181,6 +182,23 @@ def test_a_damaged_checkpoint_fails_in_a_sentence(store):
     assert run.state == "failed"
     assert "damaged" in run.reason
     assert "Retry" in run.reason
+
+
+@pytest.mark.parametrize("fault", ["damaged", "gone"])
+def test_a_resume_that_cannot_load_loses_nothing(store, fault):
+    jobs.run_here(store, config(steps=4000), on_item=at_step(50, lambda: jobs.stop(store, only_run(store).id)))
+    before = only_run(store)
+    checkpoint = store.run_folder(before.id) / "checkpoint.pt"
+    if fault == "gone":
+        checkpoint.unlink()
+    else:
+        checkpoint.write_bytes(b"damaged")
+    store.requeue(before.id, "resumed")
+    after = jobs.run_here(store, resume=before.id)
+    assert after.state == "failed"
+    assert "checkpoint" in after.reason
+    assert (after.step, after.seconds) == (before.step, before.seconds)
+    assert store.last_step(before.id, "train") == before.step
 
 
 def test_a_full_disk_interrupts_it(store):

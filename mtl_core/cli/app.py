@@ -45,7 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left: say no more, not even at exit
         return 1
     except OSError as error:
-        note(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
+        if isinstance(error, FileNotFoundError) and error.filename:
+            note(f"error: there is no file {error.filename}: check its name and the folder you are in")
+        else:
+            note(f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}")
         return SLIP
     except (ValueError, LookupError) as slip:
         note(f"error: {slip}")

@@ -22,6 +22,7 @@ class Dataset(Variant, ABC):
 
     licence: ClassVar[str]
     source: ClassVar[str]
+    usual_augment: ClassVar[float] = 0.0  # strength of augmentation where a config leaves it open
     default_tasks: tuple[str, ...]  # of the class; an instance may have its own
 
     def __init__(self, knobs: Knobs) -> None:
@@ -53,7 +54,7 @@ class Dataset(Variant, ABC):
         tasks = [task.spec() for task in cls(cls.Knobs()).tasks()]
         can_augment = cls.augment is not Dataset.augment
         facts = {"licence": cls.licence, "source": cls.source, "tasks": tasks, "default_tasks": list(cls.default_tasks)}
-        return {**super().describe(), **facts, "can_augment": can_augment}
+        return {**super().describe(), **facts, "can_augment": can_augment, "usual_augment": cls.usual_augment}
 
 
 DATASETS: Shelf[Dataset] = Shelf("dataset", "mtl_core.datasets")

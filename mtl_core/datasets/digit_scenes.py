@@ -91,6 +91,7 @@ class DigitScenes(Dataset):
     licence = f"{_digits.LICENCE} {_photos.LICENCE}"
     source = f"{_digits.SOURCE} {_photos.SOURCE}"
     default_tasks = ("digit", "box")
+    usual_augment = 0.5
 
     @property
     def input_shape(self) -> Shape:

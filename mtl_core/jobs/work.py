@@ -63,6 +63,7 @@ def train_run(store: Store, run: Run, *, device: str, on_item: OnItem | None = N
             reason = (
                 f"the loss of {found.task} became {found.what} at step {found.step}: lower the learning rate, or clip gradients"
             )
+            shift.ended_at = found.step
             ending = Ending("diverged", reason)
         except KeyboardInterrupt:
             ending = Ending("interrupted", f"ended at once with Ctrl-C at step {shift.step}; {way_on(shift.folder)}")
@@ -98,12 +99,16 @@ class _Shift:
         self.trainer: Trainer | None = None
         self.writer: Writer | None = None
         self.is_saving = False
+        self.is_taken_up = False  # whether the trainer stands where the store does
+        self.ended_at: int | None = None
         self._next_beat = 0.0
         self._next_checkpoint = time.monotonic() + FIRST_CHECKPOINT_S
 
     @property
     def step(self) -> int:
-        return self.trainer.step if self.trainer else self.run.step
+        if self.ended_at is not None:
+            return self.ended_at
+        return self.trainer.step if self.trainer and self.is_taken_up else self.run.step
 
     @property
     def checkpoint(self) -> Path:
@@ -136,8 +141,8 @@ class _Shift:
 
     def end(self, ending: Ending) -> None:
         """Write down what is left and how it ended. On a full disk: make room, and wait for more."""
-        trainer = self.trainer
-        numbers = {"step": trainer.step, "epoch": trainer.epoch, "seconds": trainer.seconds} if trainer else {}
+        trainer = self.trainer if self.is_taken_up else None
+        numbers = {"step": self.step, "epoch": trainer.epoch, "seconds": trainer.seconds} if trainer else {}
         result = {"result": trainer.result} if trainer and trainer.result else {}
         until = time.monotonic() + FULL_DISK_PATIENCE_S
         while True:
@@ -170,10 +175,13 @@ class _Shift:
     def _take_up(self, trainer: Trainer, writer: Writer) -> None:
         """Begin, or go on from the checkpoint: what was recorded after it will be trained again, number for number."""
         reason = ""
+        if not self.checkpoint.exists() and (self.folder / "checkpoint.json").exists():
+            raise ValueError("its checkpoint is gone, so it cannot go on: what was recorded is kept; train it again instead")
         if self.checkpoint.exists():
             checkpoints.load(self.checkpoint, trainer)
             reason = f"goes on from step {trainer.step}"
         writer.truncate(trainer.step if reason else -1)
+        self.is_taken_up = True
         self.store.change(self.run.id, "running", reason, spec=trainer.describe(), steps=trainer.steps_total)
 
     def _is_known(self, item: RunOutput) -> bool:

@@ -30,7 +30,7 @@ PRESETS: dict[str, Preset] = {
     "classic": Preset(
         "Digit + box, the classic",
         "Which digit is it, and where? Two tasks that mostly help each other.",
-        {"dataset": {"name": "digit_scenes"}, "training": {"augment": 0.5}},
+        {"dataset": {"name": "digit_scenes"}},
     ),
     "five": Preset(
         "Five tasks at once",
