@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in a worker; read when torch is imported
+os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as in a worker; read when torch is imported
 
 import torch
 

@@ -31,8 +31,7 @@ app.command()(weigh.weigh)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0 for success, 1 for a run that did not end well, 2 for a slip in the request."""
-    # threads that spin while they wait cost a shared machine its cores; numbers stay the same
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as in a worker: see jobs.launch.environment
     try:
         code = typer.main.get_command(app).main(arguments, prog_name=PROGRAM, standalone_mode=False)
         sys.stdout.flush()
