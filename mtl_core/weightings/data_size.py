@@ -52,7 +52,8 @@ class DataSize(Weighting):
     helps = "When tasks have very different numbers of labels: with τ = 1 every labelled example counts the same."
     hurts = "The rare task, which may be the one you care about: lower τ, or weigh by hand."
     departs = (
-        "Paper: batches are drawn with these shares (τ = 1/temperature). Here: the losses are weighed, the same on average."
+        "Paper: batches are drawn with these shares (τ = 1/temperature). Here: the losses are weighed, the same on average as "
+        "long as every batch holds some labels of each task; a task that many batches lack counts for less."
     )
     Knobs = DataSizeKnobs
 
