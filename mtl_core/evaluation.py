@@ -18,11 +18,6 @@ BATCH = 512
 N_PREVIEWS = 12
 
 
-def columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
-    """The columns that ``evaluate`` fills: per task the loss and every metric."""
-    return tuple(Column(task.name, name) for task in tasks for name in ("loss", *(metric.name for metric in task.metrics)))
-
-
 @torch.no_grad()
 def evaluate(model: Architecture, tasks: Sequence[Task], examples: Examples) -> dict[Column, float]:
     """Mean loss and metrics over the labelled examples of each task; NaN for a task without labels."""

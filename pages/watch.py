@@ -14,7 +14,7 @@ if run is None:
 def body() -> None:
     """The part that moves: read the run, draw it, and stop ticking once it has ended."""
     now = picker.still_there(store, run.id)
-    if (now.state in status.GOING) != (run.state in status.GOING):
+    if status.is_going(now) != status.is_going(run):
         st.rerun()
     with st.container(border=True, key="card-status"):
         st.html(status.headline(now))

@@ -16,8 +16,7 @@ from mtl_core import jobs
 from mtl_core.config import RunConfig
 from mtl_core.jobs.desk import Desk
 from mtl_core.jobs.identity import pid_of
-from mtl_core.jobs.modes import UNENDED
-from mtl_core.store import Run, Store
+from mtl_core.store import UNENDED, Run, Store
 
 pytestmark = pytest.mark.slow
 

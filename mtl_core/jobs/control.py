@@ -8,9 +8,9 @@ from __future__ import annotations
 from mtl_core.config import RunConfig
 from mtl_core.jobs import checkup
 from mtl_core.jobs.desk import Desk
-from mtl_core.jobs.modes import UNENDED, check_control, check_submit, is_for_looking
+from mtl_core.jobs.modes import check_control, check_submit, is_for_looking
 from mtl_core.jobs.office import ensure_supervisor
-from mtl_core.store import Command, Run, Store
+from mtl_core.store import UNENDED, Command, Run, Store
 
 
 def submit(store: Store, config: RunConfig, *, request: str = "", owner: str = "") -> str:

@@ -9,12 +9,11 @@ import os
 from typing import Literal, get_args
 
 from mtl_core.registry import no_such
-from mtl_core.store import Run, State, Store
+from mtl_core.store import UNENDED, Run, Store
 
 Mode = Literal["lab", "class", "demo"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
-UNENDED: tuple[State, ...] = ("queued", "running", "paused")
 
 
 class NotAllowed(ValueError):

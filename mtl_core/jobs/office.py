@@ -10,8 +10,8 @@ from mtl_core.jobs import checkup
 from mtl_core.jobs.desk import Desk
 from mtl_core.jobs.identity import is_alive
 from mtl_core.jobs.launch import detach, environment, python
-from mtl_core.jobs.modes import UNENDED, is_for_looking
-from mtl_core.store import Store
+from mtl_core.jobs.modes import is_for_looking
+from mtl_core.store import UNENDED, Store
 
 START_S = 15.0  # a supervisor that has not come up after so long will not
 

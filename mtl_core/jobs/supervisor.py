@@ -21,10 +21,10 @@ from mtl_core.jobs.desk import Desk
 from mtl_core.jobs.devices import Device, devices, place
 from mtl_core.jobs.identity import identify
 from mtl_core.jobs.launch import fingerprint
-from mtl_core.jobs.modes import UNENDED, whole_number
+from mtl_core.jobs.modes import whole_number
 from mtl_core.jobs.office import ensure_supervisor
 from mtl_core.jobs.staff import Worker
-from mtl_core.store import Run, Store
+from mtl_core.store import UNENDED, Run, Store
 
 LOOK_S = 1.0  # between two looks at the queue when nobody rings
 REST_S = 3.0  # after a run began: let it have the processor before the next standby loads

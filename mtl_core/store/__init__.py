@@ -25,10 +25,10 @@ from mtl_core.store.database import Database, address
 from mtl_core.store.run import Change, Run, is_id, new_id, to_json
 from mtl_core.store.schema import facts, prepare
 from mtl_core.store.series import Curve
-from mtl_core.store.states import COMMANDS, ENDED, LIVE, STATES, Command, State
+from mtl_core.store.states import COMMANDS, ENDED, LIVE, STATES, UNENDED, Command, State
 from mtl_core.store.writer import Writer
 
-__all__ = ["COMMANDS", "ENDED", "LIVE", "STATES", "Change", "Command", "Curve", "Run", "State", "Store", "Writer"]
+__all__ = ["COMMANDS", "ENDED", "LIVE", "STATES", "UNENDED", "Change", "Command", "Curve", "Run", "State", "Store", "Writer"]
 
 T = TypeVar("T")
 P = ParamSpec("P")

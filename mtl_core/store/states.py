@@ -10,6 +10,7 @@ Command = Literal["stop", "pause", "resume", "save"]  # save: stop and save, wit
 STATES: tuple[State, ...] = ("queued", "running", "paused", "finished", "stopped", "failed", "diverged", "interrupted")
 COMMANDS: tuple[Command, ...] = ("stop", "pause", "resume", "save")
 LIVE: tuple[State, ...] = ("running", "paused")  # a worker holds the run
+UNENDED: tuple[State, ...] = ("queued", *LIVE)  # may still change by itself
 ENDED: tuple[State, ...] = ("finished", "stopped", "failed", "diverged", "interrupted")
 
 NEXT: dict[State, tuple[State, ...]] = {

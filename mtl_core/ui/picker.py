@@ -49,7 +49,7 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
             placeholder="Choose a run",
             label_visibility="collapsed",
         )
-        if chosen is not None and chosen.state in status.GOING:
+        if chosen is not None and status.is_going(chosen):
             st.toggle("Follow live", value=True, key=FOLLOW, help="Off: the page stands still while the run goes on.")
     if run_id is None:
         return None
@@ -64,7 +64,7 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
 
 def _label(run: Run) -> str:
     """A run in the list. Only how it ended: what it is doing now would be old a moment later."""
-    ended = [] if run.state in status.GOING else [run.state]
+    ended = [] if status.is_going(run) else [run.state]
     return " · ".join([run.name, *ended, status.age(run.created)])
 
 
@@ -76,4 +76,4 @@ def still_there(store: Store, run_id: str) -> Run:
 
 def follows(run: Run) -> bool:
     """Whether the page moves by itself: while the run lives, unless the visitor has paused the page."""
-    return run.state in status.GOING and bool(st.session_state.get(FOLLOW, True))
+    return status.is_going(run) and bool(st.session_state.get(FOLLOW, True))

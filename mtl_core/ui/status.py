@@ -9,12 +9,11 @@ from html import escape
 import streamlit as st
 
 from mtl_core.palette import state_colours
-from mtl_core.store import LIVE, Run, State
+from mtl_core.store import UNENDED, Run
 from mtl_core.ui import frame
 from mtl_core.ui.errors import plain
 from mtl_core.ui.estimate import in_words, remaining
 
-GOING: tuple[State, ...] = ("queued", *LIVE)  # may still change by itself
 WHAT_NOW = {
     "queued": "It starts by itself, once a worker is ready and a device has a free place.",
     "paused": "It waits with its state kept. Resume goes on at the very same step.",
@@ -23,6 +22,11 @@ WHAT_NOW = {
     "diverged": "A number became infinite or undefined. Try a smaller learning rate, clipping, or other weights.",
     "interrupted": "Its worker process is gone. Resume goes on from its checkpoint onto the same curve.",
 }
+
+
+def is_going(run: Run) -> bool:
+    """Whether the run may still change by itself: it waits, trains or is paused."""
+    return run.state in UNENDED
 
 
 def chip(state: str) -> str:
@@ -78,7 +82,7 @@ def label(run: Run) -> str:
 
 def line(run: Run) -> str:
     """When it was made and how far it got."""
-    share = f"{run.step / run.steps:.0%} · " if run.state in GOING and run.steps else ""
+    share = f"{run.step / run.steps:.0%} · " if is_going(run) and run.steps else ""
     return f"{share}{age(run.created)}"
 
 
