@@ -3,10 +3,12 @@
 A scheme asks one of three questions, and the trainer computes only what that needs:
 
 - ``losses``: ``objective(losses_T) -> scalar``; its derivative by each loss is the effective weight. One backward pass.
-- ``gramian``: ``weights(gram_TT, losses_T) -> weights_T``; the step is Σ wᵢ gᵢ. One trunk backward pass per task.
+- ``gramian``: ``weights(gram_TT, losses_T) -> weights_T``; the step is Σ wᵢ gᵢ. One trunk backward pass per task, or, by the
+  knob ``on``, one in all after a look at the gradients of the shared representation or of the last shared stage.
 - ``gradients``: ``direction(grads_TP, losses_T) -> direction_P``. One trunk backward pass per task.
 
-A scheme sees tensors and returns a tensor: no model, optimiser, device name, database or page.
+Beside its question a scheme may look again (``after_look``: the same batch after the step) or look ahead (``after_outlook``:
+what each weight would do to the validation loss). It sees tensors and returns tensors: no model, optimiser, device name, database or page.
 Legend: T tasks, P shared parameters.
 """
 
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 from mtl_core.registry import Knobs, Shelf, Variant
 
 Question = Literal["losses", "gramian", "gradients"]
+On = Literal["parameters", "last_stage", "representation"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,17 @@ class WeightingKnobs(Knobs):
     )
 
 
+class GramianKnobs(WeightingKnobs):
+    """Knobs of every scheme that looks at inner products of gradients."""
+
+    on: On = Field(
+        "parameters",
+        title="Gradients of",
+        description="Whose inner products the scheme sees: all shared parameters (exact; a backward pass per task), those of the "
+        "last shared stage, or the shared representation (both cheaper: one pass through the rest of the trunk).",
+    )
+
+
 class Weighting(nn.Module, Variant):
     """A weighting scheme for T tasks.
 
@@ -70,6 +84,8 @@ class Weighting(nn.Module, Variant):
 
     Learned state is a Parameter, remembered state a buffer (or goes through get_extra_state), sized by all T tasks. Where a
     batch lacks some tasks' labels, the methods get the rows of the others only, and ``self.active`` (LongTensor) says which.
+    A scheme with Parameters lets ``objective`` differentiate them; in ``weights`` and the hooks it sets their ``.grad`` itself. The run's
+    optimiser then moves them with the network (see ``parameter_groups``).
     """
 
     title: ClassVar[str]
@@ -81,6 +97,9 @@ class Weighting(nn.Module, Variant):
     helps: ClassVar[str]
     hurts: ClassVar[str]
     departs: ClassVar[str] = ""  # where this code leaves the paper, or public code does
+    passes: ClassVar[str] = ""  # backward passes through the trunk per step, where it is not 1 (losses) or T
+    looks_again: ClassVar[bool] = False
+    looks_ahead: ClassVar[bool] = False
     Knobs: ClassVar[type[Knobs]] = WeightingKnobs
 
     active: Tensor
@@ -101,18 +120,51 @@ class Weighting(nn.Module, Variant):
         raise NotImplementedError
 
     def weights(self, gram_TT: Tensor, losses_T: Tensor) -> Tensor:
-        """The weights w of the step Σ wᵢ gᵢ, from the gradients' inner products."""
+        """The weights w of the step Σ wᵢ gᵢ, from the gradients' inner products (of independent parts: see ``n_parts``)."""
         raise NotImplementedError
 
     def direction(self, grads_TP: Tensor, losses_T: Tensor) -> Tensor:
         """The step itself (to be subtracted), from the gradients."""
         raise NotImplementedError
 
+    def mix(self, losses_T: Tensor) -> Tensor | None:
+        """The weights behind the step that ``direction`` has just given, for the log; None if it is no mix of tasks."""
+        return None
+
+    def head_weights(self, losses_T: Tensor, weights_T: Tensor | None) -> Tensor:
+        """What multiplies the gradients of each task's own layers where heads are weighted: the weights, or 1 without any."""
+        return torch.ones_like(losses_T) if weights_T is None else weights_T
+
+    @property
+    def question(self) -> Question:
+        """What the scheme asks at this step: ``asks``, or ``losses`` where it reuses its weights."""
+        return self.asks
+
+    @property
+    def on(self) -> On:
+        """Whose gradients a Gramian scheme looks at."""
+        return getattr(self.knobs, "on", "parameters")
+
+    @property
+    def n_parts(self) -> int:
+        """1, or 3: then ``weights`` gets J₁J₂ᵀ of two disjoint parts of the batch, and the step is taken on the third."""
+        return 1
+
     def after_step(self, losses_T: Tensor) -> None:
         """Called after each optimiser step with that step's losses (detached)."""
 
     def after_epoch(self, mean_losses_T: Tensor) -> None:
         """Called after each epoch with the epoch's mean training losses (detached)."""
+
+    def after_look(self, losses_T: Tensor, again_T: Tensor) -> None:
+        """Called after the optimiser step if ``looks_again``, with the losses before it and after it on the same batch."""
+
+    def after_outlook(self, slopes_T: Tensor) -> None:
+        """Called before the optimiser step if ``looks_ahead``: derivative by each task's weight of the validation loss after it."""
+
+    def outlook_tasks(self) -> Tensor:
+        """For ``looks_ahead``: how much each task counts in the validation loss, [T]."""
+        return torch.ones(self.n_tasks)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Optimiser groups for learned state; never decayed. Empty for schemes that learn nothing."""
@@ -138,7 +190,7 @@ class Weighting(nn.Module, Variant):
         return {
             **super().describe(),
             "asks": cls.asks,
-            "backward_passes": "1" if cls.asks == "losses" else "T",
+            "backward_passes": cls.passes or ("1" if cls.asks == "losses" else "T"),
             "formula": cls.formula,
             "paper": asdict(cls.paper),
             "scale": cls.published_scale,

@@ -6,11 +6,11 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.weightings import WEIGHTINGS, Paper, Weighting, WeightingKnobs
+from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Weighting
 from mtl_core.weightings._simplex import Array, nearest, non_negative_least_squares, on_host, resolution, share_alike, vectors
 
 
-class CAGradKnobs(WeightingKnobs):
+class CAGradKnobs(GramianKnobs):
     c: float = Field(
         0.4,
         ge=0,

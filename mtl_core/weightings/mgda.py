@@ -8,11 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mtl_core.weightings import WEIGHTINGS, Paper, Weighting, WeightingKnobs
+from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Weighting
 from mtl_core.weightings._simplex import Array, nearest, on_host, share_alike, vectors
 
 
-class MGDAKnobs(WeightingKnobs):
+class MGDAKnobs(GramianKnobs):
     normalise: Literal["none", "l2", "loss", "loss+"] = Field(
         "none",
         title="Normalise gradients",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtl_core.weightings import WEIGHTINGS, Paper, Weighting
+from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Weighting
 
 
 @WEIGHTINGS.register
@@ -42,6 +42,8 @@ class PCGrad(Weighting):
         "As the paper's Algorithm 1: j ≠ i, a new random order for each i. Public code differs: TF's shuffle is thrown away, "
         "LibMTL and nash-mtl also visit j = i, WeiChengTseng's always averages, Samsung uses one order for all i."
     )
+
+    Knobs = GramianKnobs
 
     def weights(self, gram_TT: Tensor, losses_T: Tensor) -> Tensor:
         gram = gram_TT.detach().double()
