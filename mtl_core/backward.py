@@ -1,24 +1,26 @@
 """From a batch to gradients on the parameters, by the question that the weighting asks.
 
-Losses only: one backward pass. Gramian or gradients: one per task. A measured step differentiates each task on two
-half-batches and steps with the mean of what it measured, so that nothing is computed twice.
+Losses only: one backward pass. Gramian or gradients of the parameters: one per task. Gramian of the representation or of the
+last stage: one through the trunk, after a look from the heads. A measured step differentiates each task on two half-batches
+and steps with the mean of what it measured, so that nothing is computed twice.
 Legend: T tasks, H parts of the batch, P shared parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mtl_core.architectures import Architecture
 from mtl_core.batches import Examples
+from mtl_core.forward import Forward, Passed
 from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian, laid_out_like
-from mtl_core.tasks import Task
 from mtl_core.weightings import Weighting
+
+HALVES = 2
 
 
 class Measured(NamedTuple):
@@ -35,21 +37,17 @@ class Backward:
     """Puts the weighed gradient of a batch on the parameters.
 
     Args:
-        model: the network; its shared stages are weighed, its tasks' own layers follow their weight or not.
+        forward: the network and its tasks; the shared stages are weighed, the tasks' own layers follow their weight or not.
         scheme: the weighting.
-        tasks: in the order of the scheme's tasks.
-        precision: what the forward pass computes in (bfloat16 means mixed precision).
     """
 
-    def __init__(self, model: Architecture, scheme: Weighting, tasks: Sequence[Task], precision: torch.dtype) -> None:
-        self.model = model
+    def __init__(self, forward: Forward, scheme: Weighting) -> None:
+        self.forward = forward
         self.scheme = scheme
-        self.tasks = tasks
-        self.names = [task.name for task in tasks]
-        self.precision = precision
-        self.shared = SharedParameters(model.shared_stages())
-        self.own = {name: model.own_parameters(name) for name in self.names}
-        self._device = next(model.parameters()).device
+        self.names = [task.name for task in forward.tasks]
+        self.shared = SharedParameters(forward.model.shared_stages())
+        self.own = {name: forward.model.own_parameters(name) for name in self.names}
+        self.parts: list[Examples] = []  # as the last call cut the batch
         self._indices: dict[tuple[int, ...], Tensor] = {}
 
     def __call__(self, batch: Examples, active: list[int], *, is_measured: bool) -> tuple[Tensor, Measured | None]:
@@ -62,66 +60,122 @@ class Backward:
         Returns: the row of numbers [3T + 1] (losses, weights, headline metrics, total; NaN for tasks left out), and the measurement.
         """
         self._show(active)
-        if (is_measured and self.shared.n) or self._needs_gradients(active):
+        is_measured = is_measured and self.shared.n > 0
+        if is_measured or (active and self._needs_rows()):
             return self._by_task(batch, active, is_measured=is_measured)
+        if active and self.shared.n and (self.scheme.question == "gramian" or not self.scheme.has_weighted_heads):
+            return self._from_representation(batch, active), None
         return self._at_once(batch, active), None
 
-    def _needs_gradients(self, active: list[int]) -> bool:
-        if not active or self.shared.n == 0:
+    def _needs_rows(self) -> bool:
+        """Whether the scheme needs every task's gradient of all shared parameters at once."""
+        if self.shared.n == 0 or self.scheme.question == "losses":
             return False
-        return self.scheme.asks != "losses" or not self.scheme.has_weighted_heads
+        return self.scheme.question == "gradients" or (self.scheme.on == "parameters" and self.scheme.n_parts == 1)
 
     def _at_once(self, batch: Examples, active: list[int]) -> Tensor:
         """One backward pass, seeded with the weights: the objective's derivatives by the losses."""
         if not active:
             none = self._nothing(0)
             return self._row(none, none, none, self._nothing(), active)
-        losses, _, headlines = self._losses(batch, [self.names[t] for t in active])
-        stacked = torch.stack(losses)
+        passed = self._pass(batch, 1, active)[0]
+        stacked = torch.stack(passed.losses)
         weights, total = self._weigh_losses(stacked.detach(), active)
         # unit heads get here at depth 0 alone, where every layer is a task's own
         torch.autograd.backward(stacked, weights if self.scheme.has_weighted_heads else torch.ones_like(weights))
-        return self._row(stacked.detach(), weights, torch.stack(headlines), total, active)
+        return self._row(stacked.detach(), weights, torch.stack(passed.headlines), total, active)
 
     def _by_task(self, batch: Examples, active: list[int], *, is_measured: bool) -> tuple[Tensor, Measured | None]:
-        """One gradient per task, on the whole batch or, measured, on its two halves."""
-        parts = _halves(batch) if is_measured else [batch]
-        found = [self._losses(part, self.names) for part in parts]
-        counts_HT = torch.stack([counts for _, counts, _ in found])
-        gradients = collect([losses for losses, _, _ in found], counts_HT, self.shared, self.own)
-        rows_TP, losses_T = gradients.full(), gradients.losses_T()
-        headlines_T = (torch.stack([torch.stack(headlines) for _, _, headlines in found]) * gradients.shares_HT).sum(0)
-        weights_T, total = self._weigh(rows_TP, losses_T, active)
-        self._set_own(gradients, weights_T, active)
+        """One gradient per task, on the whole batch or, measured, on its two halves (and the parts that the scheme wants)."""
+        is_on_representation = self.scheme.question == "gramian" and self.scheme.on == "representation"
+        passed = self._pass(batch, self.scheme.n_parts * HALVES if is_measured else 1, range(len(self.names)))
+        gradients = collect(passed, self.shared, self.own, wants_representation=is_on_representation)
+        rows_TP, losses_T = gradients.merged(), gradients.losses_T()
+        weights_T, total = self._weigh_rows(gradients, rows_TP, losses_T, active)
+        headlines_T = (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
         chosen = self.index(active)
         row = self._row(losses_T[chosen], weights_T[chosen], headlines_T[chosen], total, active)
         if not is_measured:
             return row, None
-        gram = gramian(gradients.rows, self.shared.slices)
-        return row, Measured(gram, counts_HT, losses_T, weights_T, rows_TP)
+        gram = gramian(gradients.merged(HALVES), self.shared.slices)
+        return row, Measured(gram, gradients.merged_counts(HALVES), losses_T, weights_T, rows_TP)
 
-    def _weigh(self, rows_TP: Tensor, losses_T: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
-        """Ask the scheme and set the step of the shared parameters; returns all tasks' weights and the total."""
+    def _weigh_rows(
+        self, gradients: TaskGradients, rows_TP: Tensor, losses_T: Tensor, active: list[int]
+    ) -> tuple[Tensor, Tensor]:
+        """Ask the scheme and set the step; returns all tasks' weights and the total."""
         weights_T = torch.zeros_like(losses_T)
         if not active:
             return weights_T, self._nothing()
         chosen = self.index(active)
-        if self.scheme.asks == "gradients":
-            direction_P = self.scheme.direction(rows_TP[chosen], losses_T[chosen]) * self.scheme.factor
-            self.shared.set_grad(direction_P)
-            return torch.full_like(losses_T, torch.nan), losses_T[chosen].sum()
-        if self.scheme.asks == "losses":
-            weights_T[chosen], total = self._weigh_losses(losses_T[chosen], active)
-        else:
+        losses = losses_T[chosen]
+        if self.scheme.question == "gradients":
+            self.shared.set_grad(self.scheme.direction(rows_TP[chosen], losses) * self.scheme.factor)
+            mix = self.scheme.mix(losses)
+            weights_T = torch.full_like(losses_T, torch.nan)
+            if mix is not None:
+                weights_T[chosen] = mix * self.scheme.factor
+            self._set_own(gradients, losses, mix, active)
+            return weights_T, losses.sum()
+        if self.scheme.question == "losses":
+            weights, total = self._weigh_losses(losses, active)
             rows = rows_TP[chosen]
-            weights_T[chosen] = self.scheme.weights(rows @ rows.T, losses_T[chosen]).to(losses_T.dtype) * self.scheme.factor
-            total = (weights_T * losses_T).sum()
-        self.shared.set_grad(weights_T @ rows_TP)
+        else:
+            gram, rows = self._see(gradients, rows_TP, chosen)
+            weights = self.scheme.weights(gram, losses).to(losses.dtype)
+            total = self.scheme.factor * (weights * losses).sum()
+        factor = self.scheme.factor if self.scheme.question == "gramian" else 1.0
+        weights_T[chosen] = weights * factor
+        self.shared.set_grad(weights_T[chosen] @ rows)
+        self._set_own(gradients, losses, weights, active)
         return weights_T, total
+
+    def _see(self, gradients: TaskGradients, rows_TP: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """The Gramian that the scheme looks at, and the rows that its weights mix."""
+        if self.scheme.on == "representation":
+            return gradients.gramian_of_representation()[chosen][:, chosen], rows_TP[chosen]
+        first = second = mixed = rows_TP[chosen]
+        if self.scheme.n_parts == 3:
+            first, second, mixed = (rows[chosen] for rows in gradients.merged(3).chunk(3))
+        seen = self.shared.last_stage if self.scheme.on == "last_stage" else slice(None)
+        return first[:, seen] @ second[:, seen].T, mixed
+
+    def _from_representation(self, batch: Examples, active: list[int]) -> Tensor:
+        """Heads once per task, then what the scheme needs to see, then one pass through the trunk with the weighted sum."""
+        question, n_parts = self.scheme.question, self.scheme.n_parts if self.scheme.question == "gramian" else 1
+        passed = self._pass(batch, n_parts, active)
+        own = {self.names[t]: self.own[self.names[t]] for t in active}
+        gradients = collect(passed, self.shared, own, wants_rows=False, wants_representation=True)
+        losses = gradients.losses_T()
+        if question == "losses":
+            weights, total = self._weigh_losses(losses, active)
+            scaled = weights
+        else:
+            weights = self.scheme.weights(self._look(passed, gradients), losses).to(losses.dtype)
+            scaled = weights * self.scheme.factor
+            total = (scaled * losses).sum()
+        last = passed[-1].representation  # of independent parts, the one that the weights have not seen
+        mixed = sum(weight * gradient for weight, gradient in zip(scaled, gradients.by_representation[-1], strict=True))
+        torch.autograd.backward(last, mixed)
+        self._set_own(gradients, losses, weights, active)
+        headlines = (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
+        return self._row(losses, scaled, headlines, total, active)
+
+    def _look(self, passed: Sequence[Passed], gradients: TaskGradients) -> Tensor:
+        """The Gramian that the scheme looks at, without a pass per task through the whole trunk where that can be avoided."""
+        if self.scheme.on == "representation":
+            return gradients.gramian_of_representation()
+        parameters = self.shared.of_last_stage if self.scheme.on == "last_stage" else self.shared.parameters
+        first = torch.stack([_pull(passed[0], seed, parameters) for seed in gradients.by_representation[0]])
+        if len(passed) == 1:
+            return first @ first.T
+        # one row of the second part at a time: no more than T gradients are held
+        columns = [first @ _pull(passed[1], seed, parameters) for seed in gradients.by_representation[1]]
+        return torch.stack(columns, dim=1)
 
     def _weigh_losses(self, losses: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
         """Weights and total of a scheme that looks at losses only; its own parameters get their gradients on the way."""
-        if self.scheme.asks != "losses":  # nothing is shared, so there is nothing to weigh: each task trains alone
+        if self.scheme.question != "losses":  # nothing is shared, so there is nothing to weigh: each task trains alone
             return torch.ones_like(losses), losses.sum()
         leaf = losses.clone().requires_grad_()
         objective = self.scheme.objective(leaf)
@@ -129,40 +183,21 @@ class Backward:
         weights = torch.zeros_like(losses) if leaf.grad is None else leaf.grad * self.scheme.factor
         return weights, objective.detach() * self.scheme.factor
 
-    def _set_own(self, gradients: TaskGradients, weights_T: Tensor, active: list[int]) -> None:
+    def _set_own(self, gradients: TaskGradients, losses: Tensor, weights: Tensor | None, active: list[int]) -> None:
         """Gradients of the tasks' own layers, scaled by their weight where the scheme says so."""
-        follows = self.scheme.has_weighted_heads and self.scheme.asks != "gradients"
-        for t in active:
+        factors = None
+        if self.scheme.has_weighted_heads:
+            factor = 1.0 if self.scheme.question == "losses" else self.scheme.factor
+            factors = self.scheme.head_weights(losses, weights) * factor
+        for position, t in enumerate(active):
             for parameter, gradient in zip(self.own[self.names[t]], gradients.own[self.names[t]], strict=True):
                 if gradient is not None:
-                    parameter.grad = laid_out_like(parameter, gradient * weights_T[t] if follows else gradient)
+                    scaled = gradient if factors is None else gradient * factors[position]
+                    parameter.grad = laid_out_like(parameter, scaled)
 
-    def _losses(self, batch: Examples, names: Sequence[str]) -> tuple[list[Tensor], Tensor, list[Tensor]]:
-        """Mean loss over the labelled samples, how many those are, and the headline metric (NaN where labels are missing)."""
-        losses, counts, headlines = [], [], []
-        with self._autocast():
-            outputs = self.model(batch.inputs, names)
-        for task in self.tasks:
-            if task.name not in names:
-                continue
-            output, target = outputs[task.name].float(), batch.targets[task.name]
-            per_sample = task.loss(output, target)
-            mask = batch.labelled.get(task.name)
-            if mask is None:
-                losses.append(per_sample.mean())
-                counts.append(per_sample.new_full((), len(per_sample)))
-                with torch.no_grad():
-                    headlines.append(task.headline(output, target).to(per_sample.dtype))
-            else:
-                counts.append(mask.sum().to(per_sample.dtype))
-                losses.append((per_sample * mask).sum() / counts[-1].clamp(min=1))
-                headlines.append(per_sample.new_full((), torch.nan))
-        return losses, torch.stack(counts), headlines
-
-    def _autocast(self) -> AbstractContextManager[Any]:
-        if self.precision is torch.float32:
-            return nullcontext()
-        return torch.autocast(self._device.type, dtype=self.precision)
+    def _pass(self, batch: Examples, n_parts: int, active: Sequence[int]) -> list[Passed]:
+        self.parts = _cut(batch, n_parts)
+        return [self.forward(part, [self.names[t] for t in active]) for part in self.parts]
 
     def _row(self, losses: Tensor, weights: Tensor, headlines: Tensor, total: Tensor, active: list[int]) -> Tensor:
         """Losses, weights, headlines of all tasks (NaN for those left out) and the total, as one vector."""
@@ -182,13 +217,21 @@ class Backward:
         """Positions as a tensor on the device, made once: a copy to a GPU inside the step would make the step wait."""
         key = tuple(active)
         if key not in self._indices:
-            self._indices[key] = torch.tensor(active, dtype=torch.long, device=self._device)
+            self._indices[key] = torch.tensor(active, dtype=torch.long, device=self.forward.device)
         return self._indices[key]
 
     def _nothing(self, *shape: int) -> Tensor:
-        return torch.zeros(shape, device=self._device)
+        return torch.zeros(shape, device=self.forward.device)
 
 
-def _halves(batch: Examples) -> list[Examples]:
-    middle = len(batch) // 2
-    return [batch.take(slice(0, middle)), batch.take(slice(middle, len(batch)))]
+def _pull(passed: Passed, seed: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
+    """A gradient by the representation, carried on to these parameters, as one vector; the graph stays."""
+    found = torch.autograd.grad(passed.representation, parameters, seed, retain_graph=True, allow_unused=True)
+    return SharedParameters.flatten(parameters, found)
+
+
+def _cut(batch: Examples, n_parts: int) -> list[Examples]:
+    if n_parts == 1:
+        return [batch]
+    ends = [len(batch) * part // n_parts for part in range(n_parts + 1)]
+    return [batch.take(slice(start, end)) for start, end in pairwise(ends)]

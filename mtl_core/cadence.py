@@ -24,7 +24,7 @@ def measure_every(plan: Plan) -> int:
         return plan.config.measure.every
     report = plan.report()
     # a backward pass costs two forward passes
-    extra = 2 * (len(plan.tasks) - 1) * report.flops_shared if plan.weighting.asks == "losses" else 0
+    extra = 2 * max(0, len(plan.tasks) - plan.trunk_passes()) * report.flops_shared
     bookkeeping = 0.25  # of a plain step: two half-batches in place of one batch, the Gramian, the step's own change
     share = extra / max(1, 3 * report.flops) + bookkeeping
     every = max(1, ceil(share / OVERHEAD), ceil(plan.config.training.steps / MOST_MEASUREMENTS))

@@ -101,6 +101,14 @@ class Measure(Knobs):
         title="Measure gradients every",
         description="Steps between measurements of gradient conflict; auto: as often as keeps their cost under 10 %; 0 = never.",
     )
+    affinity_every: int = Field(
+        0,
+        ge=0,
+        le=1_000_000,
+        title="Look ahead every",
+        description="Steps between measurements of inter-task affinity: would a step for one task alone help the others? "
+        "Costs a forward pass per task; 0 = never.",
+    )
 
 
 class RunConfig(Knobs):

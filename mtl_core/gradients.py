@@ -1,46 +1,69 @@
 """Per-task gradients of the shared parameters, and their inner products: the measurement that everything else is read from.
 
-Legend: T tasks, H parts of the batch (1, or 2 half-batches for a measurement), S shared stages, P shared parameters.
-Row h·T + t of a gradient matrix or Gramian is task t's gradient on part h.
+Legend: T tasks, H parts of the batch (1; 2 half-batches for a measurement; 3 for a scheme that wants independent parts), S shared
+stages, P shared parameters. Row h·T + t of a gradient matrix or Gramian is task t's gradient on part h.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
+
+from mtl_core.forward import Passed
 
 
 @dataclass(frozen=True)
 class TaskGradients:
     """The gradients of one step, not yet weighed.
 
-    Shapes: ``rows`` [H·T, P]; ``losses_HT``; ``counts_HT`` labelled samples; ``own`` per task, the full-batch gradient of each
-    of its own parameters (None where a parameter has none).
+    Shapes: ``rows`` [H·T, P], or [0, P] where nobody asked for them; ``losses_HT``; ``counts_HT`` labelled samples; ``own`` per task,
+    the full-batch gradient of each of its own parameters (None where a parameter has none); ``by_representation[h][t]``, the gradient of part h's
+    loss by its shared representation (empty where nobody asked).
     """
 
     rows: Tensor
     losses_HT: Tensor
     counts_HT: Tensor
     own: dict[str, list[Tensor | None]]
+    by_representation: list[list[Tensor]]
 
     @property
     def shares_HT(self) -> Tensor:
         """Each part's share of a task's labelled samples; the shares of a task without labels are zero."""
         return self.counts_HT / self.counts_HT.sum(0).clamp(min=1)
 
-    def full(self) -> Tensor:
-        """The full-batch gradients [T, P]: the mean of the parts, weighted by labelled samples."""
+    def merged(self, n_groups: int = 1) -> Tensor:
+        """The gradients [G·T, P] of G groups of neighbouring parts, each the mean of its parts weighted by labelled samples."""
         n_parts, n_tasks = self.counts_HT.shape
-        if n_parts == 1:
+        if n_parts == n_groups:
             return self.rows
-        return (self.rows.view(n_parts, n_tasks, -1) * self.shares_HT[:, :, None]).sum(0)
+        counts = self.counts_HT.view(n_groups, n_parts // n_groups, n_tasks)
+        shares = counts / counts.sum(1, keepdim=True).clamp(min=1)
+        rows = self.rows.view(n_groups, n_parts // n_groups, n_tasks, -1)
+        return (rows * shares[..., None]).sum(1).flatten(0, 1)
+
+    def merged_counts(self, n_groups: int) -> Tensor:
+        """Labelled samples [G, T] of the groups."""
+        return self.counts_HT.view(n_groups, -1, self.counts_HT.shape[1]).sum(1)
 
     def losses_T(self) -> Tensor:
         """The full batch's loss per task."""
         return (self.losses_HT * self.shares_HT).sum(0)
+
+    def gramian_of_representation(self) -> Tensor:
+        """Inner products [T, T] of the full batch's gradients by the shared representation, over all of its samples and units.
+
+        A part's samples are its own, so the parts' Gramians add up; each is of a mean loss, hence the shares.
+        """
+        total = self.losses_HT.new_zeros((self.losses_HT.shape[1],) * 2)
+        for shares_T, part in zip(self.shares_HT, self.by_representation, strict=True):
+            rows = torch.stack([gradient.reshape(-1) for gradient in part]).to(total.dtype)
+            total += shares_T[:, None] * shares_T[None, :] * (rows @ rows.T)
+        return total
 
 
 class SharedParameters:
@@ -60,10 +83,19 @@ class SharedParameters:
             length = sum(parameter.numel() for parameter in parameters)
             self.slices.append(slice(start, start + length))
             start += length
+        self.last_stage = next((stage for stage in reversed(self.slices) if stage.stop > stage.start), slice(0, 0))
+        starts = accumulate((parameter.numel() for parameter in self.parameters), initial=0)
+        self.of_last_stage = [p for p, first in zip(self.parameters, starts, strict=False) if first >= self.last_stage.start]
 
     def flat(self) -> Tensor:
         """A copy of the parameters as one vector [P]."""
         return torch.cat([parameter.detach().reshape(-1) for parameter in self.parameters])
+
+    @staticmethod
+    def flatten(parameters: Sequence[nn.Parameter], gradients: Sequence[Tensor | None]) -> Tensor:
+        """Per-parameter gradients as one vector; a missing one is zero."""
+        pairs = zip(parameters, gradients, strict=True)
+        return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for p, g in pairs])
 
     def gather(self, gradients: Sequence[Tensor | None], row: Tensor) -> None:
         """Write per-parameter gradients into ``row`` [P]; a missing one is zero."""
@@ -86,34 +118,47 @@ class SharedParameters:
 
 
 def collect(
-    losses: Sequence[Sequence[Tensor]],
-    counts_HT: Tensor,
+    parts: Sequence[Passed],
     shared: SharedParameters,
     own: dict[str, list[nn.Parameter]],
+    *,
+    wants_rows: bool = True,
+    wants_representation: bool = False,
 ) -> TaskGradients:
     """Differentiate every loss once: the shared part goes to a row, each task's own part is averaged over the parts.
 
     Args:
-        losses: ``losses[h][t]``, scalars; each part's graph is freed after its last task. A task's head is walked once per part.
-        counts_HT: labelled samples per part and task.
-        own: each task's own parameters, in the order of the losses.
+        parts: the forward passes over the parts of the batch, with losses in the order of ``own``. A task's own layers are walked once per part.
+        own: each task's own parameters.
+        wants_rows: walk the trunk too, once per part and task; each part's graph is freed after its last task. Otherwise the trunk's
+            graph stays.
+        wants_representation: keep each loss's gradient by the shared representation.
     """
+    counts_HT = torch.stack([part.counts_T for part in parts])
     n_parts, n_tasks = counts_HT.shape
-    rows = counts_HT.new_empty((n_parts * n_tasks, shared.n))
+    rows = counts_HT.new_empty((n_parts * n_tasks if wants_rows else 0, shared.n))
     shares = counts_HT / counts_HT.sum(0).clamp(min=1)
     gradients_of_own: dict[str, list[Tensor | None]] = {}
-    for h, part in enumerate(losses):
+    by_representation: list[list[Tensor]] = []
+    trunk = shared.parameters if wants_rows else []
+    for h, part in enumerate(parts):
+        middle = [part.representation] if wants_representation else []
+        by_representation.append([])
         for t, (task, own_parameters) in enumerate(own.items()):
-            wanted = [*shared.parameters, *own_parameters]
-            found = torch.autograd.grad(part[t], wanted, retain_graph=t < n_tasks - 1, allow_unused=True)
-            shared.gather(found[: len(shared.parameters)], rows[h * n_tasks + t])
-            own_found = found[len(shared.parameters) :]
+            wanted = [*own_parameters, *middle, *trunk]
+            is_last = wants_rows and t == n_tasks - 1
+            found = torch.autograd.grad(part.losses[t], wanted, retain_graph=not is_last, allow_unused=True)
+            own_found, found = found[: len(own_parameters)], found[len(own_parameters) :]
+            if wants_representation:
+                by_representation[h].append(torch.zeros_like(part.representation) if found[0] is None else found[0])
+            if wants_rows:
+                shared.gather(found[len(middle) :], rows[h * n_tasks + t])
             if n_parts > 1:
                 own_found = tuple(None if gradient is None else gradient * shares[h, t] for gradient in own_found)
             before = gradients_of_own.get(task)
             gradients_of_own[task] = list(own_found) if before is None else _add(before, own_found)
-    stacked = torch.stack([torch.stack([loss.detach() for loss in part]) for part in losses])
-    return TaskGradients(rows, stacked.to(counts_HT.dtype), counts_HT, gradients_of_own)
+    losses_HT = torch.stack([torch.stack([loss.detach() for loss in part.losses]) for part in parts]).to(counts_HT.dtype)
+    return TaskGradients(rows, losses_HT, counts_HT, gradients_of_own, by_representation if wants_representation else [])
 
 
 def gramian(rows: Tensor, slices: Sequence[slice]) -> Tensor:

@@ -10,7 +10,7 @@ from mtl_core.config import RunConfig
 from mtl_core.datasets import DATASETS, Dataset
 from mtl_core.registry import Knobs, no_such
 from mtl_core.tasks import Task
-from mtl_core.weightings import WEIGHTINGS, Weighting
+from mtl_core.weightings import WEIGHTINGS, Setting, Weighting
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Plan:
         """Parameters and FLOPs of the network."""
         return self.architecture.report(self.architecture_knobs, input_shape=self.dataset.input_shape, tasks=self.tasks)
 
+    def trunk_passes(self) -> float:
+        """What the weighting makes a step cost the trunk, in backward passes."""
+        return self.weighting.trunk_passes(self.weighting_knobs, len(self.tasks))
+
     def describe(self) -> dict[str, Any]:
         """What pages need to know of the run without torch, JSON-ready: tasks, stages, sizes, input shape, titles."""
         report = self.report()
@@ -54,6 +58,7 @@ class Plan:
             "report": report.as_dict(),
             "weighting": self.weighting.title,
             "asks": self.weighting.asks,
+            "trunk_passes": self.trunk_passes(),
         }
 
 
@@ -74,6 +79,12 @@ def check(config: RunConfig) -> Plan:
         raise ValueError(
             f"alternating training shows {weighting.variant_name()} one task at a time, so there is nothing to balance: "
             "choose order joint, or a weighting that asks for losses only"
+        )
+    n_parts = weighting(weighting_knobs, Setting(tuple(names), (1,) * len(names))).n_parts
+    if config.training.batch_size < 2 * n_parts:  # a measured step halves each part
+        raise ValueError(
+            f"{weighting.variant_name()} cuts each batch into {n_parts} independent parts: batch_size must be at least {2 * n_parts}, "
+            f"got {config.training.batch_size}"
         )
     if config.training.augment and not dataset_class.describe()["can_augment"]:
         raise ValueError(f"dataset {dataset.variant_name()} has no augmentation: set training.augment to 0")

@@ -101,4 +101,18 @@ class Event:
     text: str
 
 
-RunOutput = Scalars | Measurement | Preview | Event
+@dataclass(frozen=True)
+class Affinity:
+    """How much a step for one task alone would help each other task: inter-task affinity (Fifty et al. 2021, TAG).
+
+    ``values`` [T, T] float32: Z[i, j] = 1 − L_j(θ_s − η ∇L_i) / L_j(θ_s), the same batch, task j's own layers left as they are, η the
+    run's learning rate; above zero = a step for task i helps task j; NaN where a loss is zero or labels are missing.
+    """
+
+    step: int
+    epoch: float
+    time: float
+    values: NDArray[np.float32]
+
+
+RunOutput = Scalars | Measurement | Preview | Event | Affinity

@@ -1,8 +1,8 @@
 """The one training loop: any data set, any architecture, any weighting, and the measurements along the way.
 
 It knows no store, no queue and no screen: it yields what it finds, and whoever asked for it decides between two yields
-whether to go on. Nothing in a step waits for the device, but for schemes that find their weights on the host (CAGrad, MGDA
-from three tasks on); numbers are fetched in blocks.
+whether to go on. Nothing in a step waits for the device, but for schemes that find their weights on the host (those that solve
+a problem on the Gramian, from three tasks on), once; numbers are fetched in blocks.
 Legend: T tasks, P shared parameters.
 """
 
@@ -17,16 +17,19 @@ import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
-from mtl_core.backward import Backward
+from mtl_core.backward import Backward, Measured
 from mtl_core.batches import Batches, Examples
 from mtl_core.cadence import batch_size, measure_every, validate_every
 from mtl_core.chance import stream
 from mtl_core.compute import choose_device, choose_precision, device_title
 from mtl_core.config import RunConfig
 from mtl_core.evaluation import evaluate, preview
+from mtl_core.forward import Forward
+from mtl_core.looks import Before, Looks
 from mtl_core.optimisers import load_moments, lr_factor, make_optimizer, set_lr
 from mtl_core.plan import Plan, check
-from mtl_core.records import Column, Event, Measurement, Preview, RunOutput, Scalars, Split
+from mtl_core.records import Affinity, Column, Event, Measurement, Preview, RunOutput, Scalars, Split
+from mtl_core.selection import Selection, snapshot
 from mtl_core.weightings import Setting
 
 FLUSH_SECONDS = 0.15
@@ -76,6 +79,7 @@ class Trainer:
         self.is_settled = True
         self.steps_per_epoch = plan.dataset.sizes()["train"] // batch_size(plan)
         self.measure_every = measure_every(plan)
+        self._rhythms = {"gramian": self.measure_every, "affinity": plan.config.measure.affinity_every}
         self.validate_every = validate_every(plan)
         self._seconds = 0.0
         self._since = time.perf_counter()
@@ -146,16 +150,18 @@ class Trainer:
             generator=stream(seed, "weighting"),
         )
         self.scheme = plan.weighting(plan.weighting_knobs, setting).to(self.device)
-        self.backward = Backward(self.model, self.scheme, self.tasks, self.precision)
+        self.forward = Forward(self.model, self.tasks, self.precision)
+        self.backward = Backward(self.forward, self.scheme)
+        self.looks = Looks(self.forward, self.backward.shared)
+        self._validation_batches = Batches(self.validation, self.training.batch_size, stream(seed, "look ahead"))
         self.optimizer = make_optimizer(self.training, self.model.parameters(), self.scheme.parameter_groups())
         self._columns = _train_columns(self.plan)
         self._taken: list[_Taken] = []
         self._measured: list[tuple[_Taken, tuple[Tensor, ...]]] = []
+        self._affine: list[tuple[_Taken, Tensor]] = []
         self._epoch_losses = torch.zeros(len(self.names), device=self.device)
         self._epoch_counts = [0] * len(self.names)
-        self._baseline: dict[str, float] = {}
-        self._best: dict[str, Any] = {"score": float("inf"), "step": -1, "model": None}
-        self._n_worse = 0
+        self.selection = Selection(self.training.patience)
         self._validated_at = -1
         self._is_built = True
 
@@ -175,20 +181,17 @@ class Trainer:
         if self._validated_at < 0:
             yield self._validate()
         flushed = time.perf_counter()
-        while self.step < self.steps_total and not self._is_finishing and not self._has_lost_patience():
+        while self.step < self.steps_total and not self._is_finishing and not self.selection.has_lost_patience:
             self._train_step()
             is_due = self.step % self.validate_every == 0 or self.step == self.steps_total
             if not is_due and time.perf_counter() - flushed < FLUSH_SECONDS:
                 continue
             yield from self._settle(is_due=is_due)
             flushed = time.perf_counter()
-        if self._has_lost_patience():
-            yield [self._event(f"stopped early: no better for {self._n_worse} validations in a row")]
+        if self.selection.has_lost_patience:
+            yield [self._event(f"stopped early: no better for {self.selection.n_worse} validations in a row")]
         yield from self._settle(is_due=self._validated_at < self.step)
         yield self._test()
-
-    def _has_lost_patience(self) -> bool:
-        return 0 < self.training.patience <= self._n_worse
 
     def _settle(self, *, is_due: bool) -> Iterator[list[RunOutput]]:
         """Say all that is pending, with a validation if one is due. Raises Diverged after the block that shows it."""
@@ -206,11 +209,16 @@ class Trainer:
             batch = self.plan.dataset.augment(batch, strength=self.plan.augment, generator=self._augmenting)
             batch = batch.only(self.names)
         active = self._active()
-        is_measured = self.measure_every > 0 and self.step % self.measure_every == 0
+        is_due = {what: every > 0 and self.step % every == 0 for what, every in self._rhythms.items()}
         factor = lr_factor(self.training, self.step)
         set_lr(self.optimizer, factor)
         self.optimizer.zero_grad(set_to_none=True)
-        row, measured = self.backward(batch, active, is_measured=is_measured)
+        chance = self.forward.chance() if self.scheme.looks_again or self.scheme.looks_ahead or is_due["affinity"] else []
+        row, measured = self.backward(batch, active, is_measured=any(is_due.values()))
+        passed = Before(self.backward.parts, [self.names[t] for t in active], chance)
+        if self.scheme.looks_ahead and active:
+            self._look_ahead(passed, active)
+        affinity = self._affinity(measured, passed) if measured is not None and is_due["affinity"] else None
         before = self.backward.shared.flat() if measured else None
         self._regularise()
         self.optimizer.step()
@@ -220,7 +228,17 @@ class Trainer:
         if measured is not None and before is not None:
             changes = measured.rows_TP @ (self.backward.shared.flat() - before)
             self._measured.append((taken, (*measured[:4], changes)))
-        self._tell_scheme(row[: len(self.names)], active)
+        if affinity is not None:
+            self._affine.append((taken, affinity))
+        self._tell_scheme(row[: len(self.names)], active, passed)
+
+    def _look_ahead(self, passed: Before, active: list[int]) -> None:
+        """Tell the scheme what each weight would do to the validation loss; it sets its parameters' gradients."""
+        counts_T = self.scheme.outlook_tasks().to(self.device, non_blocking=True)[self.backward.index(active)]
+        self.scheme.after_outlook(self.looks.ahead(passed, next(self._validation_batches), counts_T, self.optimizer))
+
+    def _affinity(self, measured: Measured, passed: Before) -> Tensor:
+        return self.looks.affinity(passed._replace(tasks=self.names), measured.rows_TP, self.training.lr)
 
     def _active(self) -> list[int]:
         """The tasks that this step trains: those of its turn that have labels in the batch."""
@@ -237,8 +255,11 @@ class Trainer:
         if self.training.clip > 0:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip)
 
-    def _tell_scheme(self, losses_T: Tensor, active: list[int]) -> None:
-        self.scheme.after_step(losses_T[self.backward.index(active)] if len(active) < len(self.names) else losses_T)
+    def _tell_scheme(self, losses_T: Tensor, active: list[int], passed: Before) -> None:
+        losses = losses_T[self.backward.index(active)] if len(active) < len(self.names) else losses_T
+        if self.scheme.looks_again and active:
+            self.scheme.after_look(losses, self.looks.again(passed))
+        self.scheme.after_step(losses)
         self._epoch_losses += losses_T.nan_to_num()
         for t in active:
             self._epoch_counts[t] += 1
@@ -266,6 +287,9 @@ class Trainer:
         for one, tensors in measured:
             arrays = [tensor.float().cpu().numpy() for tensor in tensors]
             group.append(Measurement(one.step, one.epoch, one.time, *arrays))
+        for one, values_TT in self._affine:
+            group.append(Affinity(one.step, one.epoch, one.time, values_TT.float().cpu().numpy()))
+        self._affine = []
         bad = ((one.step, t, values[n, t]) for n, one in enumerate(taken) for t in one.active if not np.isfinite(values[n, t]))
         for step, t, value in bad:
             return group, Diverged(step, self.names[t], "NaN" if np.isnan(value) else "infinite")
@@ -275,16 +299,7 @@ class Trainer:
         """One validation: scores, whether it is the best so far, and sample predictions."""
         found = evaluate(self.model, self.tasks, self.validation)
         losses = {name: found[Column(name, "loss")] for name in self.names}
-        if not self._baseline:
-            self._baseline = losses
-        ratios = [losses[name] / self._baseline[name] for name in self.names if self._baseline[name] > 0]
-        score = float(np.mean(ratios)) if ratios else float("nan")
-        if score < self._best["score"] or self._best["model"] is None:
-            model = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-            self._best = {"score": score, "step": self.step, "model": model}
-            self._n_worse = 0
-        else:
-            self._n_worse += 1
+        score = self.selection.judge(losses, self.step, self.model)
         self._validated_at = self.step
         sample = preview(self.model, self.tasks, self.validation)
         return [
@@ -294,13 +309,13 @@ class Trainer:
 
     def _test(self) -> list[RunOutput]:
         """The test, once, with the weights that validated best."""
-        last = {key: value.detach().clone() for key, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self._best["model"])
+        last, best = snapshot(self.model), self.selection.best
+        self.model.load_state_dict(best["model"])
         found = evaluate(self.model, self.tasks, self._load("test"))
         self.model.load_state_dict(last)
         scores = {task.name: {c.name: v for c, v in found.items() if c.task == task.name} for task in self.tasks}
-        self.result = {"test": scores, "best_step": self._best["step"], "seconds": self._now()}
-        return [self._scored("test", found, self._best["step"])]
+        self.result = {"test": scores, "best_step": best["step"], "seconds": self._now()}
+        return [self._scored("test", found, best["step"])]
 
     def _scored(self, split: Split, found: dict[Column, float], step: int) -> Scalars:
         values = np.array([list(found.values())], np.float32)
@@ -330,10 +345,9 @@ class Trainer:
             "augmenting": self._augmenting.get_state(),
             "epoch_losses": self._epoch_losses,
             "epoch_counts": self._epoch_counts,
-            "baseline": self._baseline,
-            "best": self._best,
-            "n_worse": self._n_worse,
             "validated_at": self._validated_at,
+            "validation_batches": self._validation_batches.state_dict(),
+            **self.selection.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -347,8 +361,9 @@ class Trainer:
         self._augmenting.set_state(state["augmenting"])
         self._epoch_losses = state["epoch_losses"].to(self.device)
         self._epoch_counts = list(state["epoch_counts"])
-        self._baseline, self._best = dict(state["baseline"]), dict(state["best"])
-        self._n_worse, self._validated_at = state["n_worse"], state["validated_at"]
+        self.selection.load_state_dict(state)
+        self._validation_batches.load_state_dict(state["validation_batches"])
+        self._validated_at = state["validated_at"]
         self.step, self._seconds = state["step"], state["seconds"]
 
 

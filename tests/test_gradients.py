@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from mtl_core.forward import Passed
 from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian
 
 
@@ -14,18 +15,22 @@ def _network() -> tuple[nn.ModuleList, nn.ModuleDict]:
     return trunk.double(), nn.ModuleDict({"a": nn.Linear(4, 1), "b": nn.Linear(4, 2)}).double()
 
 
-def _losses(trunk: nn.ModuleList, heads: nn.ModuleDict, inputs: Tensor) -> list[Tensor]:
+def _pass(trunk: nn.ModuleList, heads: nn.ModuleDict, inputs: Tensor, counts: list[float] | None = None) -> Passed:
     features = inputs
     for stage in trunk:
         features = stage(features)
-    return [heads["a"](features).square().mean(), (heads["b"](features) - 1).square().mean()]
+    losses = [heads["a"](features).square().mean(), (heads["b"](features) - 1).square().mean()]
+    return Passed(features, losses, torch.tensor(counts or [len(inputs)] * 2, dtype=torch.float64), [])
+
+
+def _losses(trunk: nn.ModuleList, heads: nn.ModuleDict, inputs: Tensor) -> list[Tensor]:
+    return _pass(trunk, heads, inputs).losses
 
 
 def _collect(trunk: nn.ModuleList, heads: nn.ModuleDict, parts: list[Tensor]) -> tuple[TaskGradients, SharedParameters]:
     shared = SharedParameters([(str(i), list(stage.parameters())) for i, stage in enumerate(trunk)])
     own = {name: list(head.parameters()) for name, head in heads.items()}
-    counts = torch.tensor([[len(part)] * 2 for part in parts], dtype=torch.float64)
-    return collect([_losses(trunk, heads, part) for part in parts], counts, shared, own), shared
+    return collect([_pass(trunk, heads, part) for part in parts], shared, own), shared
 
 
 def test_rows_are_the_gradients_that_backward_gives() -> None:
@@ -47,7 +52,7 @@ def test_halves_of_unequal_size_average_to_the_full_batch() -> None:
     inputs = torch.randn(7, 5, dtype=torch.float64)
     whole, _ = _collect(trunk, heads, [inputs])
     halves, _ = _collect(trunk, heads, [inputs[:3], inputs[3:]])
-    torch.testing.assert_close(halves.full(), whole.rows, rtol=1e-12, atol=1e-15)
+    torch.testing.assert_close(halves.merged(), whole.rows, rtol=1e-12, atol=1e-15)
     torch.testing.assert_close(halves.losses_T(), whole.losses_T())
     for name in heads:
         for mine, theirs in zip(halves.own[name], whole.own[name], strict=True):
@@ -67,16 +72,17 @@ def test_full_gramian_is_read_off_the_halves() -> None:
     found, shared = _collect(trunk, heads, [torch.randn(2, 5).double(), torch.randn(5, 5).double()])
     shares = found.shares_HT
     mix = torch.cat([torch.diag(shares[0]), torch.diag(shares[1])], dim=1)  # [T, 2T]
-    full = found.full()
+    full = found.merged()
     torch.testing.assert_close(mix @ gramian(found.rows, shared.slices).sum(0) @ mix.T, full @ full.T)
 
 
 def test_a_task_without_labels_pulls_nowhere() -> None:
     trunk, heads = _network()
     shared = SharedParameters([("all", list(trunk.parameters()))])
-    losses = _losses(trunk, heads, torch.randn(4, 5).double())
-    counts = torch.tensor([[4.0, 0.0]], dtype=torch.float64)
-    found = collect([[losses[0], losses[1] * 0]], counts, shared, {name: list(h.parameters()) for name, h in heads.items()})
+    passed = _pass(trunk, heads, torch.randn(4, 5).double(), counts=[4.0, 0.0])
+    losses = passed.losses
+    passed = passed._replace(losses=[losses[0], losses[1] * 0])
+    found = collect([passed], shared, {name: list(h.parameters()) for name, h in heads.items()})
     assert found.rows[1].abs().max() == 0
     assert found.losses_T().tolist() == [losses[0].item(), 0.0]
 

@@ -69,8 +69,16 @@ class Architecture(nn.Module, Variant, ABC):
         """Parameters and FLOPs, without allocating the network."""
 
     @abstractmethod
+    def represent(self, inputs: Tensor) -> Tensor:
+        """The shared representation, which every task's own layers start from; the inputs themselves if nothing is shared."""
+
+    @abstractmethod
+    def decode(self, representation: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Outputs by task name from the shared representation, for the tasks asked for (all if None)."""
+
     def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Outputs by task name, for the tasks asked for (all if None)."""
+        return self.decode(self.represent(inputs), tasks)
 
     @abstractmethod
     def shared_stages(self) -> list[tuple[str, list[nn.Parameter]]]:

@@ -66,12 +66,16 @@ class HardSharing(Architecture):
         self.branches = nn.ModuleDict({task: nn.Sequential(*stages) for task, stages in branches.items()})
         self.heads = nn.ModuleDict(heads)
 
-    def forward(self, inputs: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """Outputs by task name; the shared stages run once."""
+    def represent(self, inputs: Tensor) -> Tensor:
+        """The output of the last shared stage."""
         features = inputs
         for stage in self.shared:
             features = stage(features)
-        return {task: self.heads[task](self.branches[task](features)) for task in (self.heads if tasks is None else tasks)}
+        return features
+
+    def decode(self, representation: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Each task's own stages and head on the shared representation."""
+        return {task: self.heads[task](self.branches[task](representation)) for task in (self.heads if tasks is None else tasks)}
 
     def shared_stages(self) -> list[tuple[str, list[nn.Parameter]]]:
         """Name and parameters of each shared stage, from input to output."""

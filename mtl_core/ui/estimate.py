@@ -27,15 +27,13 @@ class Estimate:
     how: str
 
 
-def step_flops(report: Mapping[str, Any], config: Mapping[str, Any], asks: str) -> float:
-    """FLOPs of one optimiser step: forward and backward, and one more trunk pass per further task if gradients are asked for.
+def step_flops(report: Mapping[str, Any], config: Mapping[str, Any], trunk_passes: float) -> float:
+    """FLOPs of one optimiser step: forward and backward, and the further passes through the trunk that the weighting needs.
 
-    >>> step_flops({"flops": 10, "flops_shared": 8, "heads": {"a": 0, "b": 0}}, {"training": {"batch_size": 2}}, "gramian")
+    >>> step_flops({"flops": 10, "flops_shared": 8}, {"training": {"batch_size": 2}}, trunk_passes=2)
     92.0
     """
-    passes = FORWARD_AND_BACKWARD * report["flops"]
-    if asks != "losses":
-        passes += 2 * report["flops_shared"] * (len(report["heads"]) - 1)
+    passes = FORWARD_AND_BACKWARD * report["flops"] + 2 * report["flops_shared"] * (trunk_passes - 1)
     return float(passes * config["training"]["batch_size"])
 
 
@@ -45,7 +43,7 @@ def estimate(store: Store, spec: Mapping[str, Any], config: Mapping[str, Any], d
     Sizes of step that no past run had, small or large, are judged by an ordinary machine.
     """
     points = [point for point in (store.get(FACT) or {}).get("points", []) if point[0] == device]
-    flops, steps = step_flops(spec["report"], config, spec["asks"]), config["training"]["steps"]
+    flops, steps = step_flops(spec["report"], config, _passes(spec)), config["training"]["steps"]
     measured = [(point[2], point[3]) for point in points]
     overhead, per_flop = fit([*measured, *_usual(device, measured)])
     alike = [point for point in points if point[1] == _kind(spec, config)]
@@ -120,8 +118,13 @@ def _point(run: Run) -> list[Any] | None:
     """[device, kind of network, FLOPs of a step, seconds of a step]; None for a run too short to tell."""
     if run.spec is None or run.step < 50 or run.seconds < 1:
         return None
-    flops = step_flops(run.spec["report"], run.config, run.spec["asks"])
+    flops = step_flops(run.spec["report"], run.config, _passes(run.spec))
     return [run.device, _kind(run.spec, run.config), flops, run.seconds / run.step]
+
+
+def _passes(spec: Mapping[str, Any]) -> float:
+    usual = 1.0 if spec["asks"] == "losses" else float(len(spec["tasks"]))  # what runs before 0.2 did not say
+    return float(spec.get("trunk_passes", usual))
 
 
 def _kind(spec: Mapping[str, Any], config: Mapping[str, Any]) -> str:

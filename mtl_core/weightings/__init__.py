@@ -115,6 +115,11 @@ class Weighting(nn.Module, Variant):
     def check(cls, knobs: Any, tasks: Sequence[str]) -> None:
         """Raise ValueError, with a remedy, if these knobs cannot serve these tasks."""
 
+    @classmethod
+    def trunk_passes(cls, knobs: Any, n_tasks: int) -> float:
+        """What a step costs the trunk, in backward passes (a forward pass counts as half of one)."""
+        return 1.0 if cls.asks == "losses" or getattr(knobs, "on", "parameters") != "parameters" else float(n_tasks)
+
     def objective(self, losses_T: Tensor) -> Tensor:
         """A scalar to descend, differentiable in the losses (and in the scheme's own parameters)."""
         raise NotImplementedError
