@@ -54,13 +54,15 @@ class Looks:
         finite difference along ∇L_val(θ′), as in the paper: two forward passes instead of a backward pass per task.
 
         Args:
-            counts_T: how much each of the tasks counts in the validation loss.
+            validation: a batch of it, with the targets of all tasks of the network.
+            counts_T: how much each task of the network, absent from the training batch or not, counts in the validation loss.
             optimizer: the run's; its learning rate, momentum and weight decay shape θ′.
         """
         step = _virtual_step(optimizer)
+        everyone = [task.name for task in self.forward.tasks]
         with self.forward.repeated(before.chance):
             after = {name: (p.detach() - step.get(id(p), 0.0)).requires_grad_() for name, p in self._named}
-            loss = (counts_T * self.forward.losses([validation], before.tasks, after)).sum()
+            loss = (counts_T * self.forward.losses([validation], everyone, after)).sum()
             pulls = torch.autograd.grad(loss, list(after.values()), allow_unused=True)
         named = [(name, p, pull) for (name, p), pull in zip(self._named, pulls, strict=True) if pull is not None]
         length = torch.stack([pull.norm() for _, _, pull in named]).norm()

@@ -217,7 +217,7 @@ class Trainer:
         row, measured = self.backward(batch, active, is_measured=any(is_due.values()))
         passed = Before(self.backward.parts, [self.names[t] for t in active], chance)
         if self.scheme.looks_ahead and active:
-            self._look_ahead(passed, active)
+            self._look_ahead(passed)
         affinity = self._affinity(measured, passed) if measured is not None and is_due["affinity"] else None
         before = self.backward.shared.flat() if measured else None
         self._regularise()
@@ -232,9 +232,9 @@ class Trainer:
             self._affine.append((taken, affinity))
         self._tell_scheme(row[: len(self.names)], active, passed)
 
-    def _look_ahead(self, passed: Before, active: list[int]) -> None:
+    def _look_ahead(self, passed: Before) -> None:
         """Tell the scheme what each weight would do to the validation loss; it sets its parameters' gradients."""
-        counts_T = self.scheme.outlook_tasks().to(self.device, non_blocking=True)[self.backward.index(active)]
+        counts_T = self.scheme.outlook_tasks().to(self.device, non_blocking=True)
         self.scheme.after_outlook(self.looks.ahead(passed, next(self._validation_batches), counts_T, self.optimizer))
 
     def _affinity(self, measured: Measured, passed: Before) -> Tensor:

@@ -62,7 +62,7 @@ def live(scheme: Weighting, n_steps: int, seed: int) -> list[list[float]]:
         if optimizer is not None:
             optimizer.zero_grad()
             if scheme.question == "losses":
-                scheme.objective(losses).backward()
+                scheme.objective(losses.clone().requires_grad_()).backward()
         answers.append(ask(scheme, rows, losses)[1].tolist())
         if scheme.looks_ahead:
             scheme.after_outlook(rows[:, 0])

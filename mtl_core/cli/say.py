@@ -45,6 +45,14 @@ def json_line(value: Any) -> str:
     return json.dumps(plain(value), allow_nan=False)
 
 
+def read_json(text: str, option: str, example: str = "[1, 0]") -> Any:
+    """What an option holds in JSON. Raises ValueError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{option} must be JSON, as in '{example}': {error}") from None
+
+
 def answer(text: str) -> None:
     """A line on stdout."""
     sys.stdout.write(text + "\n")

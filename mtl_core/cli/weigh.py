@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
 
-from mtl_core.cli.say import AsJson, answer, json_line
+from mtl_core.cli.say import AsJson, answer, json_line, read_json
 from mtl_core.config import load_yaml
+
+GRADIENTS = "[[1,0],[-0.5,1]]"
 
 
 def weigh(
@@ -35,9 +36,9 @@ def weigh(
         return
     if scheme is None or gradients is None:
         raise ValueError("weigh needs a scheme and its gradients, as in: weigh pcgrad --gradients '[[1,0],[-0.5,1]]'")
-    rows = _read_json(gradients, "--gradients")
-    numbers = None if losses is None else _read_json(losses, "--losses")
-    chosen = dict(_read_knob(pair) for pair in knobs or ())
+    rows = read_json(gradients, "--gradients", GRADIENTS)
+    numbers = None if losses is None else read_json(losses, "--losses", "[1, 2]")
+    chosen = dict(read_knob(pair) for pair in knobs or ())
     from mtl_core.weigh import weigh as answer_of
 
     answer(json_line(answer_of(scheme, rows, numbers, seed=seed, knobs=chosen)))
@@ -53,14 +54,8 @@ def _answer_batch(name: str) -> None:
             sys.stdout.flush()
 
 
-def _read_json(text: str, option: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{option} must be JSON, as in '[[1,0],[-0.5,1]]': {error}") from None
-
-
-def _read_knob(pair: str) -> tuple[str, Any]:
+def read_knob(pair: str) -> tuple[str, Any]:
+    """``name=value`` with the value as YAML reads it. Raises ValueError with a remedy."""
     name, equals, value = pair.partition("=")
     if not equals or not name:
         raise ValueError(f"a knob reads name=value, got {pair!r}")

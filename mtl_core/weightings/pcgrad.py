@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Weighting
+from mtl_core.weightings._orders import others_in_random_order
 
 
 @WEIGHTINGS.register
@@ -49,16 +50,10 @@ class PCGrad(Weighting):
         gram = gram_TT.detach().double()
         n_tasks = len(gram)
         rows = torch.arange(n_tasks, device=gram.device)
-        order = self._others_in_random_order(n_tasks).to(gram.device, non_blocking=True)
+        order = others_in_random_order(n_tasks, self.setting.generator).to(gram.device, non_blocking=True)
         safe_T = torch.where(gram.diagonal() > 0, gram.diagonal(), 1.0)  # a zero gradient conflicts with nobody
         mixes = torch.eye(n_tasks, dtype=gram.dtype, device=gram.device)  # row i: coefficients of g_i′ on g_1..g_T
         for j in order.unbind(dim=1):  # all i at once: each meets its own next j
             inner_T = (mixes * gram[j]).sum(dim=1)
             mixes[rows, j] -= inner_T.clamp(max=0.0) / safe_T[j]
         return mixes.sum(dim=0).to(gram_TT)
-
-    def _others_in_random_order(self, n_tasks: int) -> Tensor:
-        """[T, T − 1]: row i holds all tasks but i, each order equally likely."""
-        dice = torch.rand(n_tasks, n_tasks - 1, generator=self.setting.generator, dtype=torch.float64)
-        places = dice.argsort(dim=1)
-        return places + (places >= torch.arange(n_tasks)[:, None]).long()  # skip i itself
