@@ -13,10 +13,16 @@ give the full one in the tooltip.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mtl_core import solvers
+
 Floats = NDArray[np.float64]
+FLOAT32_EPS = float(np.finfo(np.float32).eps)  # the rounding error of stored Gramians
 
 
 def over_stages(gramian: ArrayLike) -> Floats:
@@ -109,6 +115,70 @@ def magnitude_similarity(gramian: ArrayLike) -> Floats:
     a, b = lengths[..., :, None], lengths[..., None, :]
     ratio = _divide(np.minimum(a, b), np.maximum(a, b))  # r = shorter / longer, so that no square overflows
     return 2 * ratio / (1 + ratio**2)
+
+
+def curvature_measure(gramian: ArrayLike) -> Floats:
+    """(1 − cos²)‖a − b‖² / ‖a + b‖² of each pair [..., K, K], the multi-task curvature bounding measure ξ (Yu et al. 2020).
+
+    How curved the loss must be, as a share of its largest curvature, for gradient surgery to be sure to help: above 1 no
+    curvature is enough. NaN where a gradient is zero or two cancel out.
+
+    >>> round(float(curvature_measure([[1.0, -0.5], [-0.5, 1.25]])[0, 1]), 2)
+    2.08
+    """
+    lengths, cosine = norms(gramian), cosines(gramian)
+    a, b = lengths[..., :, None], lengths[..., None, :]
+    ratio = _divide(np.minimum(a, b), np.maximum(a, b))  # so that no square overflows
+    with np.errstate(invalid="ignore"):
+        apart, together = (1 + ratio**2 + sign * 2 * ratio * cosine for sign in (-1, 1))
+        return (1 - cosine**2) * _divide(apart, np.maximum(together, 0.0))
+
+
+def min_norm(gramian: ArrayLike) -> Floats:
+    """min ‖Σ wᵢgᵢ‖ over w ≥ 0 with Σ wᵢ = 1, [...] from Gramians [..., K, K]: zero at a Pareto-stationary point.
+
+    There no step helps all tasks at once (Désidéri 2012; Sener & Koltun 2018). Tasks without a gradient (NaN) are left out;
+    NaN if none is left.
+
+    >>> min_norm([[[1.0, 0.0], [0.0, 1.0]], [[1.0, -1.0], [-1.0, 1.0]]]).round(4)
+    array([0.7071, 0.    ])
+    """
+    return _of_each(gramian, _min_norm)
+
+
+def condition_number(gramian: ArrayLike) -> Floats:
+    """σ_max / σ_min of the gradients' matrix J over its σ > 0, [...] from Gramians JJᵀ [..., K, K] (Senushkin et al. 2023).
+
+    1 = at right angles and equally long. Values of σ that a float32 Gramian cannot tell from zero count as zero. NaN if all are.
+    """
+    return _of_each(gramian, _condition_number)
+
+
+def _of_each(gramian: ArrayLike, measure: Callable[[bytes, int], float]) -> Floats:
+    """A number for each matrix, made of the tasks that have a gradient."""
+    gram = np.asarray(gramian, dtype=np.float64)
+    answers = np.full(gram.shape[:-2], np.nan)
+    for place in np.ndindex(answers.shape):
+        is_known = np.isfinite(np.diagonal(gram[place]))
+        known = np.ascontiguousarray(gram[place][np.ix_(is_known, is_known)])
+        if known.size and np.isfinite(known).all():
+            answers[place] = measure(known.tobytes(), len(known))
+    return answers
+
+
+@lru_cache(maxsize=4096)  # a page that ticks asks for the same steps again and again
+def _min_norm(gram: bytes, n_tasks: int) -> float:
+    points = solvers.vectors(np.frombuffer(gram).reshape(n_tasks, n_tasks), FLOAT32_EPS)
+    return float(np.linalg.norm(solvers.nearest(points) @ points)) if points.size else 0.0
+
+
+@lru_cache(maxsize=8192)
+def _condition_number(gram: bytes, n_tasks: int) -> float:
+    spectrum = np.linalg.eigvalsh(np.frombuffer(gram).reshape(n_tasks, n_tasks))
+    kept = spectrum[spectrum > solvers.resolution(n_tasks, FLOAT32_EPS) ** 2 * spectrum[-1]]
+    return (
+        float(np.sqrt(kept[-1] / kept[0])) if len(kept) and kept[0] > 0 else float("nan")
+    )  # sqrt: the spectrum is that of JJᵀ
 
 
 def conflict_fraction(cosine: ArrayLike) -> Floats:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from mtl_core.batches import Examples
 from mtl_core.forward import Forward, Passed
-from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian, laid_out_like
+from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian, laid_out_like, products
 from mtl_core.weightings import Weighting
 
 HALVES = 2
@@ -110,7 +110,7 @@ class Backward:
         chosen = self.index(active)
         losses = losses_T[chosen]
         if self.scheme.question == "gradients":
-            self.shared.set_grad(self.scheme.direction(rows_TP[chosen], losses) * self.scheme.factor)
+            self.shared.set_grad(self.scheme.direction(self._of(rows_TP, active), losses) * self.scheme.factor)
             mix = self.scheme.mix(losses)
             weights_T = torch.full_like(losses_T, torch.nan)
             if mix is not None:
@@ -119,9 +119,9 @@ class Backward:
             return weights_T, losses.sum()
         if self.scheme.question == "losses":
             weights, total = self._weigh_losses(losses, active)
-            rows = rows_TP[chosen]
+            rows = self._of(rows_TP, active)
         else:
-            gram, rows = self._see(gradients, rows_TP, chosen)
+            gram, rows = self._see(gradients, rows_TP, active)
             weights = self.scheme.weights(gram, losses).to(losses.dtype)
             total = self.scheme.factor * (weights * losses).sum()
         factor = self.scheme.factor if self.scheme.question == "gramian" else 1.0
@@ -130,15 +130,17 @@ class Backward:
         self._set_own(gradients, losses, weights, active)
         return weights_T, total
 
-    def _see(self, gradients: TaskGradients, rows_TP: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    def _see(self, gradients: TaskGradients, rows_TP: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
         """The Gramian that the scheme looks at, and the rows that its weights mix."""
+        rows = self._of(rows_TP, active)
         if self.scheme.on == "representation":
-            return gradients.gramian_of_representation()[chosen][:, chosen], rows_TP[chosen]
-        first = second = mixed = rows_TP[chosen]
+            chosen = self.index(active)
+            return gradients.gramian_of_representation()[chosen][:, chosen], rows
+        first = second = mixed = rows
         if self.scheme.n_parts == 3:
-            first, second, mixed = (rows[chosen] for rows in gradients.merged(3).chunk(3))
+            first, second, mixed = (self._of(part, active) for part in gradients.merged(3).chunk(3))
         seen = self.shared.last_stage if self.scheme.on == "last_stage" else slice(None)
-        return first[:, seen] @ second[:, seen].T, mixed
+        return products(first[:, seen], second[:, seen]), mixed
 
     def _from_representation(self, batch: Examples, active: list[int]) -> Tensor:
         """Heads once per task, then what the scheme needs to see, then one pass through the trunk with the weighted sum."""
@@ -151,7 +153,7 @@ class Backward:
             weights, total = self._weigh_losses(losses, active)
             scaled = weights
         else:
-            weights = self.scheme.weights(self._look(passed, gradients), losses).to(losses.dtype)
+            weights = self.scheme.weights(self._look(passed, gradients, losses), losses).to(losses.dtype)
             scaled = weights * self.scheme.factor
             total = (scaled * losses).sum()
         last = passed[-1].representation  # of independent parts, the one that the weights have not seen
@@ -161,17 +163,32 @@ class Backward:
         headlines = (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
         return self._row(losses, scaled, headlines, total, active)
 
-    def _look(self, passed: Sequence[Passed], gradients: TaskGradients) -> Tensor:
+    def _look(self, passed: Sequence[Passed], gradients: TaskGradients, losses_T: Tensor) -> Tensor:
         """The Gramian that the scheme looks at, without a pass per task through the whole trunk where that can be avoided."""
         if self.scheme.on == "representation":
             return gradients.gramian_of_representation()
-        parameters = self.shared.of_last_stage if self.scheme.on == "last_stage" else self.shared.parameters
-        first = torch.stack([_pull(passed[0], seed, parameters) for seed in gradients.by_representation[0]])
-        if len(passed) == 1:
-            return first @ first.T
-        # one row of the second part at a time: no more than T gradients are held
-        columns = [first @ _pull(passed[1], seed, parameters) for seed in gradients.by_representation[1]]
+        pulls = gradients.by_representation
+        if self.scheme.on == "last_stage":
+            rows = [
+                torch.stack([_pull(part, seed, self.shared.of_last_stage) for seed in pulls[h]])
+                for h, part in enumerate(passed[:2])
+            ]
+            return products(rows[0], rows[-1])
+        first = losses_T.new_empty((len(pulls[0]), self.shared.n))
+        for row, seed in zip(first, pulls[0], strict=True):
+            self._pull_to(row, passed[0], seed)
+        second, columns = (
+            torch.empty_like(first[0]),
+            [],
+        )  # of the second part one row at a time: no more than T gradients are held
+        for seed in pulls[1]:
+            self._pull_to(second, passed[1], seed)
+            columns.append(first @ second)
         return torch.stack(columns, dim=1)
+
+    def _pull_to(self, row_P: Tensor, passed: Passed, seed: Tensor) -> None:
+        with self.shared.written_to(row_P):
+            torch.autograd.grad(passed.representation, self.shared.parameters, seed, retain_graph=True, allow_unused=True)
 
     def _weigh_losses(self, losses: Tensor, active: list[int]) -> tuple[Tensor, Tensor]:
         """Weights and total of a scheme that looks at losses only; its own parameters get their gradients on the way."""
@@ -208,6 +225,10 @@ class Backward:
             table = full
         return torch.cat([table.reshape(-1), total.reshape(1)])
 
+    def _of(self, rows_TP: Tensor, active: list[int]) -> Tensor:
+        """The rows of these tasks; no copy where that is all of them."""
+        return rows_TP if len(active) == len(rows_TP) else rows_TP[self.index(active)]
+
     def _show(self, active: list[int]) -> None:
         """Tell the scheme which tasks it is looking at."""
         if len(self.scheme.active) != len(self.names) or len(active) != len(self.names):
@@ -225,9 +246,10 @@ class Backward:
 
 
 def _pull(passed: Passed, seed: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:
-    """A gradient by the representation, carried on to these parameters, as one vector; the graph stays."""
+    """A gradient by the representation, carried on to these few parameters, as one vector; the graph stays."""
     found = torch.autograd.grad(passed.representation, parameters, seed, retain_graph=True, allow_unused=True)
-    return SharedParameters.flatten(parameters, found)
+    pairs = zip(parameters, found, strict=True)
+    return torch.cat([(torch.zeros_like(p) if g is None else g).reshape(-1) for p, g in pairs])
 
 
 def _cut(batch: Examples, n_parts: int) -> list[Examples]:

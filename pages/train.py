@@ -10,7 +10,7 @@ frame.title(
 )
 store = frame.store()
 with frame.loading("Loading PyTorch, which this page alone needs …"):
-    from mtl_core.ui import config_text, draft_state, train_form, train_start
+    from mtl_core.ui import config_text, depth_advice, draft_state, train_form, train_start
 draft = draft_state.current()
 train_start.renew(draft)
 train_start.presets(draft)
@@ -31,6 +31,7 @@ with right, st.container(key="summary"), st.container(border=True, key="card-sta
         train_start.summary(store, config, spec)
         with place:
             train_form.diagram(spec)
+            depth_advice.show(store, config, spec)
     train_start.start(store, draft, config if spec else None)
     with st.expander("As YAML and as a command"):
         if config:

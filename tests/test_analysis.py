@@ -162,3 +162,67 @@ def test_fractions_count_what_is_known():
     assert analysis.floor_conflict_fraction(cosine) == pytest.approx(1 / 3)
     assert np.isnan(analysis.conflict_fraction(np.eye(1)))
     assert analysis.mean_over(np.array([[1.0, np.nan], [3.0, np.nan]])) == pytest.approx([2, np.nan], nan_ok=True)
+
+
+HAND = [[1.0, -0.5], [-0.5, 1.25]]  # g1 = (1, 0), g2 = (-.5, 1)
+
+
+def test_the_curvature_measure_by_hand():
+    assert analysis.curvature_measure(HAND)[0, 1] == pytest.approx(0.8 * 3.25 / 1.25)
+    right_angles = analysis.curvature_measure(np.diag([4.0, 9.0]))
+    assert right_angles[0, 1] == pytest.approx(1)
+    for size in (1e-30, 1e150):
+        assert analysis.curvature_measure(np.array(HAND) * size**2)[0, 1] == pytest.approx(2.08)
+
+
+def test_the_curvature_measure_of_equal_opposite_and_zero_gradients():
+    assert analysis.curvature_measure([[1.0, 1.0], [1.0, 1.0]])[0, 1] == 0, "in line: surgery has nothing to do"
+    assert np.isnan(analysis.curvature_measure([[1.0, -1.0], [-1.0, 1.0]])[0, 1]), "they cancel out"
+    assert analysis.curvature_measure([[1.0, -2.0], [-2.0, 4.0]])[0, 1] == 0
+    assert np.isnan(analysis.curvature_measure([[1.0, 0.0], [0.0, 0.0]])[0, 1])
+
+
+@given(arrays(np.float64, (2, 5), elements=numbers))
+def test_the_curvature_measure_is_its_formula(rows):
+    a, b = rows
+    size_a, size_b, together = np.linalg.norm(a), np.linalg.norm(b), np.linalg.norm(a + b)
+    if min(size_a, size_b, together) < 1e-2 * (size_a + size_b) or size_a + size_b < 1e-3:
+        return
+    cosine = a @ b / size_a / size_b
+    expected = (1 - cosine**2) * np.linalg.norm(a - b) ** 2 / together**2
+    assert analysis.curvature_measure(rows @ rows.T)[0, 1] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_the_shortest_mix_by_hand():
+    assert analysis.min_norm(HAND) == pytest.approx(np.hypot(4, 6) / 13)
+    assert analysis.min_norm(np.eye(4)) == pytest.approx(0.5)
+    assert analysis.min_norm([[1.0, -1.0], [-1.0, 1.0]]) == pytest.approx(0, abs=1e-9)
+    assert analysis.min_norm(np.diag([4.0, 0.0])) == 0, "a task at its own optimum"
+    assert analysis.min_norm([[4.0]]) == 2
+
+
+@given(arrays(np.float64, (3, 4), elements=numbers), arrays(np.float64, 3, elements=st.floats(0.01, 1)))
+def test_no_mix_is_shorter_than_the_shortest(rows, weights):
+    mixed = np.linalg.norm(weights / weights.sum() @ rows)
+    shortest = analysis.min_norm(rows @ rows.T)
+    assert 0 <= shortest <= mixed + 1e-2 * np.abs(rows).max(initial=0)  # as exact as a float32 Gramian allows
+    assert shortest <= np.linalg.norm(rows, axis=1).min() + 1e-2 * np.abs(rows).max(initial=0)
+
+
+def test_the_condition_number_by_hand():
+    assert analysis.condition_number(np.diag([1.0, 100.0])) == pytest.approx(10)
+    assert analysis.condition_number(np.eye(3) * 1e-20) == pytest.approx(1)
+    assert analysis.condition_number([[1.0, 0.6], [0.6, 1.0]]) == pytest.approx(2)  # eigenvalues 1.6 and .4
+    assert analysis.condition_number([[1.0, 1.0], [1.0, 1.0]]) == pytest.approx(1), "over the singular values above zero"
+    assert np.isnan(analysis.condition_number(np.zeros((2, 2))))
+
+
+def test_tasks_without_a_gradient_stay_out_of_the_shortest_mix():
+    gram = np.array([[1.0, np.nan, -0.5], [np.nan] * 3, [-0.5, np.nan, 1.25]])
+    assert analysis.min_norm(gram) == pytest.approx(np.hypot(4, 6) / 13)
+    assert analysis.condition_number(gram) == analysis.condition_number(HAND)
+    for measure in (analysis.min_norm, analysis.condition_number):
+        assert np.isnan(measure(np.full((2, 3, 3), np.nan))).all()
+        assert np.isnan(measure(np.full((3, 3), np.inf)))
+        assert measure(np.empty((0, 3, 3))).shape == (0,)
+        assert np.isnan(measure(np.empty((4, 0, 0)))).all()

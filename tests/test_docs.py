@@ -1,6 +1,7 @@
 """What the README says is true: its tree, its commands, its examples of adding a thing, its tables.
 
-``python tests/test_docs.py`` writes the tree anew, from the first docstring line of each file.
+``python tests/test_docs.py`` writes what follows from the code anew: the tree, from the first docstring line of each file, and
+the table of weightings, from what each scheme says of itself.
 """
 
 import ast
@@ -28,6 +29,10 @@ OTHERS = {
 }
 COLUMN = 30
 LONGEST = 92
+SCHEMES = re.compile(
+    r"(?<=<!-- weightings: written by tests/test_docs.py -->\n\n).*?(?=\n<!-- end of weightings -->)", re.DOTALL
+)
+LOOKS_AT = {"losses": "losses", "gramian": "Gramian", "gradients": "gradients"}
 
 
 def summary(file):
@@ -62,6 +67,19 @@ def _folder(folder, depth):
 
 def _line(depth, name, text):
     return f"{'  ' * depth + name:{COLUMN}}{text}".rstrip()
+
+
+def table():
+    """All weightings as a Markdown table: what each looks at, does and costs, when it helps, and its paper."""
+    from mtl_core.weightings import WEIGHTINGS
+
+    rows = [("Scheme", "Looks at", "What it does", "It helps", "Backward passes", "Paper"), ("---",) * 6]
+    for scheme in sorted(WEIGHTINGS, key=lambda each: (list(LOOKS_AT).index(each.asks), each.variant_name())):
+        said = scheme.describe()
+        paper = f"[{said['paper']['authors'].partition(',')[0]} {said['paper']['year']}]({said['paper']['link']})"
+        cost = {"T": "one per task"}.get(said["backward_passes"], said["backward_passes"])
+        rows.append((f"`{said['name']}`", LOOKS_AT[scheme.asks], said["summary"], said["helps"], cost, paper))
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |\n" for row in rows)
 
 
 def blocks(language):
@@ -153,12 +171,13 @@ figure.draw(tidy, run.spec, View()).to_dict()
     assert done.returncode == 0, done.stderr
 
 
-def test_every_scheme_is_in_the_table_of_choices_with_its_cost():
+def test_the_table_of_weightings_follows_from_the_shelf():
     from mtl_core.weightings import WEIGHTINGS
 
-    rows = dict(re.findall(r"^\| `([a-z_]+)` \|[^|]*\| ([^|]*) \|", README.read_text(encoding="utf-8"), re.MULTILINE))
-    costs = {"losses": "1", "gramian": "one per task", "gradients": "one per task"}
-    assert rows == {scheme.variant_name(): costs[scheme.asks] for scheme in WEIGHTINGS}
+    (shown,) = SCHEMES.findall(README.read_text(encoding="utf-8"))
+    assert shown == table(), "a scheme has changed: python tests/test_docs.py writes the table anew"
+    assert sorted(re.findall(r"^\| `(\w+)` \|", shown, re.MULTILINE)) == WEIGHTINGS.names()
+    assert {row.count(" | ") for row in shown.splitlines()} == {5}
 
 
 def test_every_weighting_links_its_paper():
@@ -197,6 +216,7 @@ def test_make_knows_what_to_do(name):
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
     old = blocks("")[-1][1]
-    text = README.read_text(encoding="utf-8")
-    README.write_text(text.replace(f"```\n{old}```", f"```\n{tree()}```"), encoding="utf-8")
+    text = README.read_text(encoding="utf-8").replace(f"```\n{old}```", f"```\n{tree()}```")
+    README.write_text(SCHEMES.sub(lambda _: table(), text), encoding="utf-8")

@@ -23,12 +23,18 @@ from mtl_core.figures.predictions import box_iou, judge, mask_iou
 from mtl_core.frames import RunFrames, report_frame
 from mtl_core.palette import task_colours, task_dashes, tones
 from mtl_core.plan import check
-from mtl_core.records import Column, Measurement, Preview, Scalars
+from mtl_core.records import Affinity, Column, Measurement, Preview, Scalars
 from mtl_core.store import Store
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMES = FIGURES.names()
 CHARTS = [name for name in NAMES if FIGURES[name].medium == "altair"]
+OF_PAIRS = {"cosine_curves", "magnitude_similarity", "curvature", "affinity_curves"}
+OF_CONFLICT = OF_PAIRS | {
+    *("cosine_matrix", "conflict_by_stage", "conflict_fraction", "cosine_histograms", "tragic_triad", "stationarity"),
+    *("condition_number", "affinity_matrix", "what_if_weights", "what_if_gains", "what_if_directions"),
+}
+NOT_BY_TASK = OF_CONFLICT - OF_PAIRS - {"what_if_weights"}
 SCENES = ["digit", "box", "mask", "angle", "photo"]
 HOSTILE = "<script>alert('1')</script>\"&\x00\x1b" + "W" * 60
 
@@ -62,6 +68,8 @@ def fill(store, spec, *, n_steps=60, seed=0):
             gramian = (rows @ rows.transpose(0, 2, 1)).astype(np.float32)
             shares = [np.full(n_tasks, 0.5, np.float32) for _ in range(3)]
             writer.append(Measurement(int(step), step / 10, step / 7, gramian, np.ones((2, n_tasks), np.float32), *shares))
+            affinity = rng.normal(size=(n_tasks, n_tasks)).astype(np.float32)
+            writer.append(Affinity(int(step), step / 10, step / 7, affinity))
         writer.append(Preview(n_steps, n_steps / 10, n_steps / 7, preview_arrays(spec, n_examples, rng)))
     return run
 
@@ -198,7 +206,7 @@ def test_a_tick_of_a_long_run_is_small(name, store):
     assert len(json.dumps(without_data(chart))) < 8_000
     assert arrow_bytes(rows) < 60_000
     assert not any(dtype.kind in "OU" or dtype == np.float64 for dtype in rows.dtypes if dtype.name != "category")
-    series = [column for column in ("task", "other", "split", "stage") if column in rows]
+    series = [column for column in ("task", "other", "split", "stage", "name", "part", "title") if column in rows]
     assert rows.groupby(series, observed=True, dropna=False).size().max() <= 1500
 
 
@@ -210,7 +218,7 @@ def field_domains(chart):
                 yield channel, definition["scale"]
 
 
-@pytest.mark.parametrize("name", [name for name in CHARTS if name not in ("cosine_matrix", "conflict_by_stage")])
+@pytest.mark.parametrize("name", [name for name in CHARTS if name not in NOT_BY_TASK])
 def test_tasks_have_the_colour_of_the_palette_and_a_second_channel(name, tables):
     tidy, spec = tidy_of(name, tables)
     colours = task_colours(spec, "dark")
@@ -221,7 +229,7 @@ def test_tasks_have_the_colour_of_the_palette_and_a_second_channel(name, tables)
     for scale in seen:
         assert scale["range"] == [colours[titles[title]] for title in scale["domain"]]
     second = {channel for channel, scale in field_domains(chart) if scale.get("domain") == seen[0]["domain"]} - {"color"}
-    assert second & {"shape", "strokeDash"} or name == "cosine_curves"  # there the line is striped in two colours
+    assert second & {"shape", "strokeDash"} or name in OF_PAIRS  # there the line is striped in two colours
 
 
 def test_the_shared_window_and_the_axes(tables):
@@ -351,14 +359,89 @@ def test_who_pays_keeps_the_sign(tables):
 
 
 def test_conflict_figures_do_not_apply_where_nothing_is_shared():
-    conflict = {"cosine_matrix", "cosine_curves", "conflict_by_stage"}
     alone, separate = spec_of(["digit"]), spec_of(depth=0)
     for name in NAMES:
-        shared = name in conflict or name in ("gradient_norms", "who_pays")
+        shared = name in OF_CONFLICT or name in ("gradient_norms", "who_pays")
         assert FIGURES[name].applies(separate) == (not shared and name != "predicted_vs_true"), name
-        assert FIGURES[name].applies(alone) == (name not in conflict and name != "predicted_vs_true"), name
+        assert FIGURES[name].applies(alone) == (name not in OF_CONFLICT and name != "predicted_vs_true"), name
     assert FIGURES["predicted_vs_true"].applies(TEACHER)
     assert not FIGURES["predictions"].applies(TEACHER)
+
+
+OVER_TIME = [
+    "losses",
+    "metrics",
+    "weights",
+    "gradient_norms",
+    "who_pays",
+    "stationarity",
+    "condition_number",
+    "conflict_fraction",
+]
+
+
+@pytest.mark.parametrize("name", [*OVER_TIME, "tragic_triad", *sorted(OF_PAIRS)])
+def test_a_single_measurement_is_a_dot(name, tables):
+    """A line through one point is nothing: a layer of dots for series that have one number."""
+    tidy, spec = tidy_of(name, tables)
+    layers = FIGURES[name].vega(tidy, spec, View())["layer"]
+    dots = [layer for layer in layers if any("joinaggregate" in step for step in layer.get("transform", []))]
+    assert dots, name
+    for layer in dots:
+        assert layer["mark"]["filled"] is True
+        assert layer["encoding"]["opacity"] == {"condition": {"test": "datum.n_values == 1", "value": 1}, "value": 0}
+        (counted,) = (step["groupby"] for step in layer["transform"] if "joinaggregate" in step)
+        assert set(counted) <= set(FIGURES[name].vega(tidy, spec, View())["datasets"]["rows"].columns)
+
+
+def test_histograms_pool_the_pairs_by_how_often_each_was_measured():
+    pairs = [("digit", "box", 0.5, 4), ("digit", "mask", 1.0, 12), ("digit", "box", 0.5, 4)]
+    lows = [0.0, 0.0, 0.1]
+    frame = pd.DataFrame(
+        [("last third", a, b, low, low + 0.1, share, n) for (a, b, share, n), low in zip(pairs, lows, strict=True)],
+        columns=["part", "task", "other", "low", "high", "share", "n"],
+    )
+    for column in ("task", "other"):
+        frame[column] = frame[column].astype(pd.CategoricalDtype(["digit", "box", "mask", "angle"]))
+    figure = FIGURES["cosine_histograms"]
+    tidy = figure.tidy(frame, SPEC)
+    everything = tidy[tidy["panel"] == ""].set_index("low")["share"]
+    assert everything.to_dict() == pytest.approx({0.0: 14 / 16, 0.1: 2 / 16})
+    one = tidy[tidy["panel"] == "digit|box"].set_index("low")["share"]
+    assert one.to_dict() == pytest.approx({0.0: 0.5, 0.1: 0.5})
+    assert figure.choices(SPEC)["digit|box"] == "Digit – Box"
+    assert len(figure.choices(SPEC)) == 1 + 6
+
+
+def test_affinities_are_coloured_by_the_strongest_between_two_tasks():
+    rows = [("digit", "digit", 0.9), ("digit", "box", -0.02), ("box", "digit", 0.01), ("box", "box", np.nan)]
+    frame = pd.DataFrame(rows, columns=["task", "other", "affinity"]).assign(helped=0.5, n=3)
+    for column in ("task", "other"):
+        frame[column] = frame[column].astype(pd.CategoricalDtype(["digit", "box", "mask", "angle"]))
+    tidy = FIGURES["affinity_matrix"].tidy(frame, SPEC)
+    assert tidy["strength"].tolist() == pytest.approx([1, -1, 0.5])
+
+
+def test_what_if_draws_a_row_per_scheme_in_their_order_and_says_why_one_is_empty():
+    frame = pd.DataFrame(
+        {
+            "step": 7,
+            "scheme": np.repeat(["taken", "mgda", "broken"], 2),
+            "title": np.repeat(["The step taken (PCGrad)", "MGDA", "Broken"], 2),
+            "task": pd.Categorical(["digit", "box"] * 3, ["digit", "box", "mask", "angle"]),
+            "note": np.repeat(["", "", "No answer: its weights overflow here."], 2),
+        }
+    )
+    for name in ("weight", "share", "cosine", "length", "change", "percent", "gain"):
+        frame[name] = [1.0, 0.5, 0.2, 0.3, np.nan, np.nan]
+    for name in ("what_if_weights", "what_if_gains", "what_if_directions"):
+        figure = FIGURES[name]
+        chart = figure.vega(figure.tidy(frame, SPEC), SPEC, View())
+        rows = chart["datasets"]["rows"]
+        assert list(dict.fromkeys(rows["title"])) == ["The step taken (PCGrad)", "MGDA", "Broken"]
+        assert rows["is_taken"].astype(bool).tolist() == (rows["title"] == "The step taken (PCGrad)").tolist()
+        assert all(layer["encoding"]["y"]["sort"] is None for layer in chart["layer"] if "y" in layer["encoding"])
+        assert "No answer: its weights overflow here." in set(rows["note"])
 
 
 def test_tasks_that_share_a_title_are_told_apart_by_name(tables):

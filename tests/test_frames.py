@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mtl_core import frames
 from mtl_core.config import RunConfig
 from mtl_core.frames import RunFrames
-from mtl_core.records import Column, Measurement, Preview, Scalars
+from mtl_core.records import Affinity, Column, Measurement, Preview, Scalars
 from mtl_core.store import Store
 
 TASKS = ["digit", "box"]
@@ -233,6 +233,117 @@ def test_a_narrow_window_of_a_long_run_has_all_its_measurements(store, run):
     assert RunFrames(store, run, SPEC, first=19_950).now.steps.tolist() == list(range(19_950, 20_000, 10))
     assert RunFrames(store, run, SPEC, first=15_001, last=15_009).table("cosines").empty
     assert RunFrames(store, run, SPEC, first=19_985, last=50_000).measured.steps.tolist() == [19_990]
+
+
+GAP = [[[1, 0], [-0.5, 1]], [[1, 0], [-0.5, 1]]]  # the hand case of the papers: cosine −.4472
+
+
+def test_similarity_and_curvature_of_pairs_by_hand(store, run):
+    append(store, run, measurement(10, [GAP]), measurement(20, [GAP]))
+    spec = SPEC | {"shared_stages": ["conv 1"]}
+    rows = RunFrames(store, run, spec, smooth=10).table("pairs").astype({"task": "str", "other": "str"})
+    assert rows[["step", "task", "other"]].to_numpy().tolist() == [[10, "digit", "box"], [20, "digit", "box"]]
+    assert rows["cosine"].tolist() == pytest.approx([-(0.2**0.5)] * 2)
+    for name in ("similarity", "smooth_similarity"):
+        assert rows[name].tolist() == pytest.approx([2 * 1.25**0.5 / 2.25] * 2)
+    assert rows["curvature"].tolist() == pytest.approx([2.08] * 2)
+    assert rows["smooth_curvature"].tolist() == pytest.approx([2.08] * 2)
+
+
+def test_histograms_set_the_first_third_against_the_last(store, run):
+    append(store, run, *[measurement(step, [AGREE, AGREE]) for step in range(4)])
+    append(store, run, *[measurement(step, [FIGHT, FIGHT]) for step in range(4, 12)])
+    rows = RunFrames(store, run, SPEC).table("histograms")
+    rows = rows.astype({"part": "str", "task": "str", "other": "str"}).set_index(["part", "task", "other"])
+    assert len(rows) == 6
+    first, last = rows.loc[("first third", "digit", "box")], rows.loc[("last third", "digit", "box")]
+    assert first[["low", "high", "share", "n"]].tolist() == pytest.approx([0.9, 1.0, 1, 4])
+    assert last[["low", "high", "share", "n"]].tolist() == pytest.approx([-1.0, -0.9, 1, 4])
+    assert rows.loc[("last third", "box", "box"), "low"] == pytest.approx(0.9), "a task with itself"
+
+
+def test_shares_in_conflict_and_their_intervals_by_hand(store, run):
+    append(store, run, *[measurement(step, [AGREE, AGREE] if step % 4 else [FIGHT, FIGHT]) for step in range(20)])
+    rows = RunFrames(store, run, SPEC).table("fractions").astype({"side": "str"})
+    tasks, floor = (rows[rows["side"] == side] for side in ("tasks", "floor"))
+    assert tasks["share"].tolist() == pytest.approx([0.3, 0.2])  # three fights in the first ten steps, two in the others
+    assert floor["share"].tolist() == [0, 0]
+    assert tasks["step"].tolist() == pytest.approx([4.5, 14.5])
+    assert tasks["n"].tolist() == [10, 10]
+    # Wilson's interval of 3 in 10, as tables have it
+    assert tasks[["low", "high"]].iloc[0].tolist() == pytest.approx([0.108, 0.603], abs=0.001)
+    assert floor[["low", "high"]].iloc[0].tolist() == pytest.approx([0, 0.278], abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("gradients", "held"),
+    [
+        ([[1, 0], [1, 1]], [0, 0, 0]),  # no conflict
+        ([[1, 0], [-0.5, 1]], [1, 0, 0]),  # cos −.45, but as long as each other
+        ([[1, 0], [-9, 9]], [1, 1, 1]),  # cos −.71, Φ .16, ξ .63
+        ([[1, 0], [-1, 4]], [1, 0, 0]),  # cos −.24, Φ .46
+        ([[1, 0], [-0.405, 0.293]], [1, 1, 0]),  # cos −.81, Φ .80, ξ 1.6
+    ],
+)
+def test_the_tragic_triad_by_hand(store, run, gradients, held):
+    append(store, run, measurement(5, [[gradients, gradients]]))
+    rows = RunFrames(store, run, SPEC | {"shared_stages": ["conv 1"]}).table("triad")
+    assert rows["condition"].tolist() == ["conflict", "conflict and a gap in length", "all three"]
+    assert rows["share"].tolist() == held
+
+
+def test_room_and_condition_by_hand(store, run):
+    append(store, run, measurement(5, [GAP]), measurement(6, [[[[1, 0], [0, 3]]] * 2]))
+    spec = SPEC | {"shared_stages": ["conv 1"]}
+    tables = RunFrames(store, run, spec)
+    room = tables.table("stationarity").astype({"measure": "str"}).set_index(["step", "measure"])["value"]
+    shortest = np.hypot(4, 6) / 13
+    assert room[(5, "absolute")] == pytest.approx(shortest)
+    assert room[(5, "relative")] == pytest.approx(shortest / ((1 + 1.25**0.5) / 2))
+    assert room[(6, "absolute")] == pytest.approx(3 / 10**0.5)
+    condition = tables.table("conditions").astype({"lengths": "str"}).set_index(["step", "lengths"])["value"]
+    assert condition[(6, "as they are")] == pytest.approx(3)
+    assert condition[(6, "made equally long")] == pytest.approx(1)
+    assert condition[(5, "made equally long")] == pytest.approx(((1 + 0.2**0.5) / (1 - 0.2**0.5)) ** 0.5)
+
+
+def affinity(step, values):
+    return Affinity(step, step / 10, step / 100, np.array(values, dtype=np.float32))
+
+
+def test_affinities_keep_who_steps_and_who_is_looked_at(store, run):
+    append(store, run, affinity(10, [[0.5, -0.1], [0.2, 0.4]]), affinity(20, [[0.5, -0.3], [np.nan, 0.4]]))
+    tables = RunFrames(store, run, SPEC)
+    rows = tables.table("affinities").astype({"task": "str", "other": "str"}).set_index(["step", "task", "other"])
+    assert rows.loc[(20, "digit", "box"), "affinity"] == pytest.approx(-0.3)
+    assert rows.loc[(10, "box", "digit"), "affinity"] == pytest.approx(0.2)
+    assert np.isnan(rows.loc[(20, "box", "digit"), "affinity"])
+    assert rows.loc[(20, "box", "box"), ["epoch", "time"]].tolist() == pytest.approx([2, 0.2])
+    matrix = tables.table("affinity_matrix").astype({"task": "str", "other": "str"}).set_index(["task", "other"])
+    assert matrix.loc[("digit", "box"), ["affinity", "helped", "n"]].tolist() == pytest.approx([-0.2, 0, 2])
+    assert matrix.loc[("box", "digit"), ["affinity", "helped"]].tolist() == pytest.approx([0.2, 1])
+
+
+def test_affinities_in_a_window_and_thinned(store, run):
+    append(store, run, *[affinity(step, np.eye(2)) for step in range(0, 4000, 10)])
+    window = RunFrames(store, run, SPEC, first=1000, last=1095)
+    assert window.table("affinities")["step"].unique().tolist() == list(range(1000, 1100, 10))
+    assert RunFrames(store, run, SPEC).table("affinities")["step"].nunique() <= 150
+    assert RunFrames(store, run, SPEC, first=10).table("affinities")["step"].nunique() <= 150
+
+
+def test_what_if_at_a_step_of_the_window(store, run):
+    append(store, run, *[measurement(step, [AGREE, FIGHT]) for step in range(0, 100, 10)])
+    assert RunFrames(store, run, SPEC).table("what_if")["step"].unique().tolist() == [90]
+    assert RunFrames(store, run, SPEC, what_if_step=47).table("what_if")["step"].unique().tolist() == [40]
+    assert RunFrames(store, run, SPEC, last=35).table("what_if")["step"].unique().tolist() == [30]
+
+
+def test_a_lone_measurement_has_a_width_on_the_stage_heat_map(store, run):
+    append(store, run, measurement(0, [AGREE, FIGHT]))
+    rows = RunFrames(store, run, SPEC).table("stages")
+    for place in ("step", "epoch", "time"):
+        assert (rows[f"{place}_end"] > rows[place]).all(), place
 
 
 @pytest.mark.parametrize("source", [name for name in frames.SOURCES if name != "report"])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from mtl_core.forward import Passed
-from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian
+from mtl_core.gradients import SharedParameters, TaskGradients, collect, gramian, products
 
 
 def _network() -> tuple[nn.ModuleList, nn.ModuleDict]:
@@ -95,3 +95,10 @@ def test_set_grad_keeps_the_layout_of_the_parameters() -> None:
     assert convolution.weight.grad is not None
     assert convolution.weight.grad.stride() == convolution.weight.stride()
     assert torch.equal(torch.cat([p.grad.reshape(-1) for p in shared.parameters]), direction)
+
+
+def test_products_of_long_rows_are_those_of_the_plain_matrix_product() -> None:
+    for width in (3, 8192, 20_000, 50_001):
+        rows = torch.randn(4, width + 10, dtype=torch.float64)
+        first, second = rows[:2, 5:-5], rows[1:, 5:-5]
+        torch.testing.assert_close(products(first, second), first @ second.T)

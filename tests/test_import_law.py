@@ -16,8 +16,11 @@ LEAF = BASE | {"tasks", "batches"}
 TRAINER = LEAF | {
     "config",
     "plan",
+    "forward",
     "gradients",
     "backward",
+    "looks",
+    "selection",
     "optimisers",
     "evaluation",
     "datasets",
@@ -32,25 +35,40 @@ MAY_IMPORT = {
     "config": {"registry"},
     "tasks": BASE,
     "batches": BASE,
-    "gradients": LEAF,
-    "backward": LEAF | {"gradients", "architectures", "weightings"},
+    "forward": LEAF | {"architectures"},
+    "gradients": LEAF | {"forward"},
+    "backward": LEAF | {"forward", "gradients", "weightings"},
+    "looks": LEAF | {"forward", "gradients"},
+    "selection": set(),
     "optimisers": BASE | {"config"},
     "evaluation": LEAF | {"architectures"},
     "datasets": LEAF,
     "architectures": LEAF | {"trunks"},
     "trunks": LEAF,
-    "weightings": BASE,
+    "solvers": set(),
+    "weightings": BASE | {"solvers"},
+    "toy": BASE | {"weightings"},  # asks the schemes themselves, as the trainer does
     "weigh": BASE | {"config", "weightings"},
     "plan": LEAF | {"config", "datasets", "architectures", "weightings"},
     "compute": set(),
     "cadence": {"plan"},
     "trainer": TRAINER | {"cadence", "compute"},
     "checkpoints": {"trainer", "config", "registry"},
-    "store": {"records", "config", "registry"},
-    "analysis": set(),
-    "frames": {"store", "analysis", "records"},
+    "store": {"records", "config", "registry", "sweeps"},
+    "estimate": {"store"},
+    "analysis": {"solvers"},
+    "branching": {"analysis"},
+    "what_if": BASE | {"weightings"},
+    "scores": set(),
+    "sweeps": {"registry", "config"},
+    "frames": {
+        "store",
+        "analysis",
+        "records",
+        "what_if",
+    },  # what_if when its table is asked for: it loads the schemes and torch
     "figures": {"registry", "palette"},
-    "jobs": {"registry", "records", "config", "plan", "trainer", "checkpoints", "store"},
+    "jobs": {"registry", "records", "config", "sweeps", "plan", "estimate", "trainer", "checkpoints", "store"},
 }
 EVERYTHING = set(MAY_IMPORT)
 MAY_IMPORT["ui"] = EVERYTHING
@@ -78,7 +96,20 @@ ONLY_IN = {
     "ray": set(),
 }
 # Parts that a page which many people watch needs: torch (100 MB and a second) stays out of them.
-TORCH_FREE = {"registry", "records", "config", "palette", "store", "analysis", "frames", "figures"}
+TORCH_FREE = {
+    "solvers",
+    "branching",
+    "registry",
+    "records",
+    "config",
+    "sweeps",
+    "palette",
+    "store",
+    "estimate",
+    "analysis",
+    "frames",
+    "figures",
+}
 
 
 def files():

@@ -6,13 +6,16 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from mtl_core import jobs
 from mtl_core.config import RunConfig
 from mtl_core.palette import TASK_COLOURS
+from mtl_core.records import Measurement
 from mtl_core.store import Store
+from mtl_core.ui.links import to_params
 
 ROOT = Path(__file__).parent.parent
 HOSTILE = [
@@ -107,8 +110,6 @@ def test_a_link_restores_the_whole_form(home):
             "measure": {"every": 10},
         }
     )
-    from mtl_core.ui.links import to_params
-
     link = to_params(config)
     app = visit("train", **link)
     assert not words(app)
@@ -216,7 +217,7 @@ def trained(tmp_path_factory):
             "architecture": {"name": "hard_sharing", "width": 4, "depth": 2},
             "weighting": {"name": "pcgrad"},
             "training": {"steps": 12, "batch_size": 8, "validate_every": 4, "device": "cpu"},
-            "measure": {"every": 3},
+            "measure": {"every": 3, "affinity_every": 4},
         }
     )
     with Store.open(str(folder)) as store:
@@ -232,7 +233,7 @@ def copy(trained, home):
         yield store
 
 
-@pytest.mark.parametrize("view", ["Overview", "Learning", "Weights", "Conflict", "Predictions", "Details"])
+@pytest.mark.parametrize("view", ["Overview", "Learning", "Weights", "Conflict", "What if", "Predictions", "Details"])
 def test_every_section_of_a_real_run(view, copy):
     app = visit("watch", view=view)
     assert not words(app)
@@ -260,6 +261,101 @@ def test_every_section_of_a_real_run(view, copy):
 def test_watch_takes_any_view_in_a_link(link, copy):
     app = visit("watch", **link)
     assert "How to read it." in html(app)
+
+
+@pytest.mark.parametrize("group", ["Direction", "Size", "Depth", "Trade-off", "Affinity", "Wat"])
+def test_every_question_about_conflict(group, copy):
+    app = visit("watch", view="Conflict", conflict=group)
+    shown = html(app)
+    heads = {
+        "Direction": ("Gradient conflict now", "How often tasks conflict", "Cosines early and late"),
+        "Size": ("Gradient norms", "Likeness of gradient lengths", "Curvature bounding measure", "Condition number"),
+        "Depth": ("Conflict by stage", "No advice on the depth yet: it needs 20 measurements"),
+        "Trade-off": ("Who pays", "Tragic triad", "Room to help every task"),
+        "Affinity": ("Affinity now", "Affinity over time"),
+    }
+    for words_shown in heads.get(group, heads["Direction"]):
+        assert words_shown in shown
+
+
+def test_what_if_at_a_step_that_is_in_the_link(copy):
+    app = visit("watch", view="What if")
+    (slider,) = [each for each in app.select_slider if "what-if" in str(each.key)]
+    steps = copy.measured_steps(copy.runs()[0].id)
+    assert [int(option.replace(",", "")) for option in slider.options] == steps
+    assert f"Step {steps[-1]}:" in html(app)
+    slider.set_value(steps[0]).run()
+    assert not app.exception
+    assert f"Step {steps[0]}:" in html(app)
+    assert dict_of(app)["at"] == str(steps[0])
+    again = visit("watch", view="What if", at=str(steps[1]))
+    assert f"Step {steps[1]}:" in html(again)
+    assert "What if: who gains, who pays" in html(again)
+    assert "It draws at random; this is one draw." in html(again)
+
+
+@pytest.mark.parametrize("at", ["-1", "nan", "9" * 40, "٣", "<b>", "0"])
+def test_what_if_takes_any_step_in_a_link(at, copy):
+    app = visit("watch", view="What if", at=at)
+    assert "What if: weights" in html(app)
+
+
+def test_what_if_before_the_first_measurement_is_a_sentence(copy, trained):
+    silent = copy.enqueue(trained[1].with_overrides(["measure.every=0"]), spec=copy.runs()[0].spec)
+    assert "was told to measure none" in html(visit("watch", run=silent, view="What if"))
+    alone = copy.enqueue(trained[1], spec={**copy.runs()[0].spec, "shared_stages": []})
+    assert "at least two tasks and one shared stage" in html(visit("watch", run=alone, view="What if"))
+
+
+def test_watch_loads_torch_for_what_if_alone(copy, home):
+    visits = """
+import sys
+from streamlit.testing.v1 import AppTest
+for view in ("Conflict", "What if"):
+    app = AppTest.from_file("app.py", default_timeout=120).run()
+    app.switch_page("pages/watch.py")
+    app.query_params["view"] = view
+    app.run()
+    assert not app.exception, app.exception
+    assert ("torch" in sys.modules) == (view == "What if"), view
+"""
+    done = subprocess.run([sys.executable, "-c", visits], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def fights(copy, trained, n=40):
+    """A second run of the same choices whose tasks agree in the first stage and fight in the second."""
+    run = copy.runs()[0]
+    again = copy.enqueue(trained[1].with_overrides(["name=a fight", "weighting.name=equal"]), spec=run.spec)
+    copy.claim("somebody", "cpu", again)
+    true = np.zeros((2, 3, 30))
+    true[:, :, 0], true[1] = 1, 0
+    true[1, np.arange(3), np.arange(3)] = 1
+    true[1] -= true[1].mean(axis=0)  # three tasks that sum to nothing
+    rng = np.random.default_rng(0)
+    with copy.writer(again) as writer:
+        for step in range(n):
+            rows = (true[:, None] + 0.1 * rng.normal(size=(2, 2, 3, 30))).reshape(2, 6, 30)
+            gramian = (rows @ rows.transpose(0, 2, 1)).astype(np.float32)
+            vectors = [np.ones(shape, np.float32) for shape in ((2, 3), 3, 3, 3)]
+            writer.append(Measurement(step, step / 10, step / 100, gramian, *vectors))
+    copy.change(again, "finished")
+    return again
+
+
+def test_a_run_that_knows_where_to_branch_says_so_on_watch_and_on_train(copy, trained):
+    run_id = fights(copy, trained)
+    first, second = copy.run(run_id).spec["shared_stages"]
+    app = visit("watch", run=run_id, view="Conflict", conflict="Depth")
+    assert f"Tasks get along up to {first} and fight above it" in html(app)
+    (link,) = [each for each in app.get("page_link") if "depth 1" in each.proto.label]
+    assert "architecture.depth=1" in link.proto.query_string
+    assert "name=" not in link.proto.query_string.replace("weighting.name", "")
+    app = visit("train", **to_params(trained[1]))
+    assert f"In run “a fight” tasks began to fight above {first}: try depth 1." in html(app)
+    other = trained[1].with_overrides(["tasks=[digit, box]"])
+    assert "began to fight" not in html(visit("train", **to_params(other)))
+    assert second
 
 
 def test_predictions_of_an_earlier_step(copy):
@@ -355,7 +451,7 @@ def test_the_recorded_run_plays(home):
 
 def test_the_time_of_a_run_is_judged_by_past_ones(home):
     from mtl_core.plan import check
-    from mtl_core.ui.estimate import estimate, learn
+    from mtl_core.estimate import estimate, learn
 
     config = RunConfig(dataset={"name": "teacher"}, training={"steps": 1000, "device": "cpu"})
     spec = check(config).describe()

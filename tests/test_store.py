@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event, text
 from sqlalchemy.pool import Pool
 
 from mtl_core.config import RunConfig
-from mtl_core.records import Column, Event, Measurement, Preview, Scalars
+from mtl_core.records import Affinity, Column, Event, Measurement, Preview, Scalars
 from mtl_core.store import COMMANDS, ENDED, LIVE, STATES, Store
 from mtl_core.store.database import address
 from mtl_core.store.observations import spread
@@ -65,6 +65,11 @@ def measurement(step: int, n_tasks: int = 3, n_stages: int = 2) -> Measurement:
     rng = np.random.default_rng(step)
     numbers = [rng.normal(size=s).astype(np.float32) for s in ((n_stages, 2 * n_tasks, 2 * n_tasks), (2, n_tasks))]
     return Measurement(step, step / 10, step / 100, *numbers, *rng.normal(size=(3, n_tasks)).astype(np.float32))
+
+
+def affinity(step: int, n_tasks: int = 3) -> Affinity:
+    values = np.random.default_rng(step).normal(size=(n_tasks, n_tasks)).astype(np.float32)
+    return Affinity(step, step / 10, step / 100, values)
 
 
 def preview(step: int) -> Preview:
@@ -260,7 +265,7 @@ def test_a_run_is_deleted_with_all_it_has_unless_it_lives(store, state):
     run_id, other = bring(store, state), store.enqueue(RunConfig())
     for name in (run_id, other):
         with store.writer(name) as writer:
-            for item in (scalars(0, 2000), measurement(3), preview(3), Event(3, 0.0, "three")):
+            for item in (scalars(0, 2000), measurement(3), affinity(3), preview(3), Event(3, 0.0, "three")):
                 writer.append(item)
     folder = store.run_folder(run_id)
     (folder / "checkpoint.pt").write_bytes(b"x")
@@ -273,6 +278,7 @@ def test_a_run_is_deleted_with_all_it_has_unless_it_lives(store, state):
     assert not folder.exists()
     assert [run.id for run in store.runs()] == [other]
     assert (store.read(run_id, "train"), store.measurements(run_id), store.previews(run_id)) == (None, [], [])
+    assert (store.affinities(run_id), len(store.affinities(other))) == ([], 1)
     assert (store.events(run_id), store.history(run_id), store.columns(run_id, "train")) == ([], [], ())
     assert len(store.read(other, "train").steps) == 2000
 
@@ -364,6 +370,34 @@ def test_measurements_come_back_and_thin_evenly(store, run_id):
         store.measurements(run_id, at_most=0)
 
 
+def test_affinities_come_back_thin_evenly_and_have_a_row_per_task(store, run_id):
+    with store.writer(run_id) as writer:
+        for step in range(0, 1000, 10):
+            writer.append(affinity(step))
+        with pytest.raises(ValueError, match="the steps of affinities must rise, got 990 after 990"):
+            writer.append(affinity(990))
+        with pytest.raises(ValueError, match=r"a row and a column per task, got shape \(3,\)"):
+            writer.append(Affinity(1000, 0.0, 0.0, np.ones(3, np.float32)))
+        with pytest.raises(ValueError, match=r"got shape \(2, 3\)"):
+            writer.append(Affinity(1000, 0.0, 0.0, np.ones((2, 3), np.float32)))
+    found = store.affinities(run_id)
+    assert [(one.step, one.epoch, one.time) for one in found] == [(s, s / 10, s / 100) for s in range(0, 1000, 10)]
+    np.testing.assert_array_equal(found[7].values, affinity(70).values)
+    assert [one.step for one in store.affinities(run_id, at_most=10)] == [0, 160, 320, 480, 640, 800, 960, 990]
+    assert [one.step for one in store.affinities(run_id, after_step=960, limit=2)] == [970, 980]
+    with pytest.raises(ValueError, match="limit must be at least 1"):
+        store.affinities(run_id, limit=0)
+
+
+def test_the_steps_of_measurements_are_read_without_their_gramians(store, run_id):
+    assert store.measured_steps(run_id) == []
+    with store.writer(run_id) as writer:
+        for step in range(0, 200, 10):
+            writer.append(measurement(step))
+    assert store.measured_steps(run_id) == list(range(0, 200, 10))
+    assert store.measured_steps(run_id, at_most=6) == [m.step for m in store.measurements(run_id, at_most=6)]
+
+
 @pytest.mark.parametrize("at_most", [1, 2, 3, 20, 999])
 def test_thinning_keeps_the_last_one_and_never_jumps(at_most):
     kept = [0]
@@ -405,14 +439,16 @@ def test_previews_are_thinned_without_pickle(store, run_id):
 def test_truncate_forgets_everything_after_a_step(store, run_id):
     with store.writer(run_id) as writer:
         for step in range(0, 600, 50):
-            for item in (scalars(step, step + 50), measurement(step), preview(step), Event(step, 0.0, f"at {step}")):
+            others = (measurement(step), affinity(step), preview(step), Event(step, 0.0, f"at {step}"))
+            for item in (scalars(step, step + 50), *others):
                 writer.append(item)
         writer.truncate(300)
         assert store.last_step(run_id, "train") == 300
         assert store.measurement(run_id).step == store.previews(run_id)[-1] == store.events(run_id)[-1].step == 300
-        for item in (scalars(301, 310), measurement(305), preview(305), Event(305, 0.0, "on")):
+        assert store.affinities(run_id)[-1].step == 300
+        for item in (scalars(301, 310), measurement(305), affinity(305), preview(305), Event(305, 0.0, "on")):
             writer.append(item)
-    assert store.n_measurements(run_id) == 8
+    assert store.n_measurements(run_id) == len(store.affinities(run_id)) == 8
     assert store.read(run_id, "train").steps.tolist() == list(range(310))
     assert [e.text for e in store.events(run_id)][-2:] == ["at 300", "on"]
 

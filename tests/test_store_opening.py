@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy import text
 
 from mtl_core.config import RunConfig
-from mtl_core.records import Column, Scalars
+from mtl_core.records import Affinity, Column, Scalars
 from mtl_core.store import Store
 from mtl_core.store.database import Database, address
-from mtl_core.store.schema import prepare
+from mtl_core.store.schema import STEPS, prepare
 
 
 def fill(folder: Path) -> str:
@@ -159,12 +159,17 @@ def _break(connection):
 def test_an_older_store_is_brought_up_to_date_step_by_step(tmp_path):
     run_id = fill(tmp_path)
     database = Database(address(str(tmp_path))[0])
-    assert prepare(database, steps=(_add_colour,)) == 2
-    assert prepare(database, steps=(_add_colour, _add_size)) == 3
-    assert prepare(database, steps=(_add_colour, _add_size)) == 3
+    newest = 1 + len(STEPS)
+    assert prepare(database, steps=(*STEPS, _add_colour)) == newest + 1
+    assert prepare(database, steps=(*STEPS, _add_colour, _add_size)) == newest + 2
+    assert prepare(database, steps=(*STEPS, _add_colour, _add_size)) == newest + 2
     with database.reading() as connection:
         assert connection.execute(text("SELECT id, colour, size FROM runs")).all() == [(run_id, "red", 3)]
-        assert connection.execute(text("SELECT version FROM mtl_schema ORDER BY version")).scalars().all() == [1, 2, 3]
+        assert connection.execute(text("SELECT version FROM mtl_schema ORDER BY version")).scalars().all() == [
+            newest,
+            newest + 1,
+            newest + 2,
+        ]
     database.engine.dispose()
 
 
@@ -172,7 +177,7 @@ def test_a_step_that_fails_changes_nothing(tmp_path):
     run_id = fill(tmp_path)
     database = Database(address(str(tmp_path))[0])
     with pytest.raises(ZeroDivisionError):
-        prepare(database, steps=(_add_colour, _break))
+        prepare(database, steps=(*STEPS, _add_colour, _break))
     database.engine.dispose()
     with Store.open(str(tmp_path)) as store:
         assert store.run(run_id).id == run_id
@@ -182,10 +187,44 @@ def test_a_step_that_fails_changes_nothing(tmp_path):
 def test_a_newer_store_asks_for_an_update(tmp_path):
     fill(tmp_path)
     database = Database(address(str(tmp_path))[0])
-    prepare(database, steps=(_add_colour,))
+    prepare(database, steps=(*STEPS, _add_colour))
     database.engine.dispose()
-    with pytest.raises(ValueError, match="has schema 2, this program knows up to 1: update MTL Explorer"):
+    newest = 1 + len(STEPS)
+    with pytest.raises(ValueError, match=f"has schema {newest + 1}, this program knows up to {newest}: update MTL Explorer"):
         Store.open(str(tmp_path))
+
+
+def make_first_version(folder):
+    """Turn a store into what the first version of the program left: schema 1, no affinities, sweeps or labels."""
+    with sqlite3.connect(folder / "mtl.sqlite") as connection:
+        for table in ("affinities", "members", "sweeps", "labels"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute("UPDATE mtl_schema SET version = 1")
+    connection.close()
+
+
+def test_a_store_of_the_first_version_opens_and_learns_about_affinities(tmp_path):
+    run_id = fill(tmp_path)
+    make_first_version(tmp_path)
+    with Store.open(str(tmp_path)) as store:
+        assert len(store.read(run_id, "train").steps) == 3000
+        assert store.affinities(run_id) == []
+        with store.writer(run_id) as writer:
+            writer.append(Affinity(3, 0.3, 0.03, np.eye(2, dtype=np.float32)))
+        assert store.affinities(run_id)[0].values.tolist() == [[1, 0], [0, 1]]
+    with sqlite3.connect(tmp_path / "mtl.sqlite") as connection:
+        assert [row[0] for row in connection.execute("SELECT version FROM mtl_schema ORDER BY version")] == [1, 2, 3]
+    connection.close()
+
+
+def test_a_store_of_the_first_version_may_be_read_as_it_is(tmp_path):
+    run_id = fill(tmp_path)
+    make_first_version(tmp_path)
+    before = (tmp_path / "mtl.sqlite").read_bytes()
+    with Store.open(str(tmp_path), read_only=True) as store:
+        assert store.curve(run_id, "train").n_rows == 3000
+        assert store.affinities(run_id, at_most=5) == []
+    assert (tmp_path / "mtl.sqlite").read_bytes() == before
 
 
 # Reading only
@@ -216,7 +255,7 @@ def test_reading_only_makes_no_store_and_updates_none(tmp_path):
     fill(tmp_path)
     database = Database(address(str(tmp_path))[0], read_only=True)
     with pytest.raises(ValueError, match="older version: open it once for writing"):
-        prepare(database, steps=(_add_colour,))
+        prepare(database, steps=(*STEPS, _add_colour), readable=2 + len(STEPS))
     database.engine.dispose()
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from schemes import ask, make
+from schemes import ask, make, step_of
 from torch import Tensor
 from torchjd.aggregation import ExcessMTLWeighting, MGDAWeighting
 from torchjd.aggregation import GradDrop as TorchjdGradDrop
@@ -84,6 +84,11 @@ def test_graddrop_leaks_what_it_is_told() -> None:
     alone.active = torch.tensor([1])
     assert alone.direction(rows[:1], torch.ones(1)).tolist() == rows[0].tolist()
     assert alone.mix(torch.ones(1)) is None
+
+
+def test_graddrop_leaks_as_exactly_as_gradients_are_given() -> None:
+    found = step_of("graddrop", np.array([[1.0], [-1.0]]), leak=[0.3, 0.7]).item()
+    assert min(abs(found - 0.3), abs(found + 0.7)) < 1e-15  # 0.3 − 0.7 leak; then up: + 0.7 · 1, or down: + 0.3 · −1
 
 
 def test_graddrop_is_decided_by_its_seed_and_rolls_anew_at_each_step() -> None:
@@ -333,6 +338,11 @@ def weights_of(scheme: Weighting, n_tasks: int) -> list[float]:
     return weights.tolist()
 
 
+def test_auto_lambda_starts_at_its_knob_to_the_last_digit() -> None:
+    assert step_of("auto_lambda", np.eye(2)).tolist() == [0.1, 0.1]  # 0.1 in float32 is 0.10000000149
+    assert step_of("auto_lambda", np.eye(2), init=0.3).tolist() == [0.3, 0.3]
+
+
 def test_auto_lambda_finds_the_helper_of_its_primary_task() -> None:
     """Three quadratics: the second's minimum lies near the first's, the third's the other way. Slopes are the true ones."""
     scheme = make("auto_lambda", 3, primary=["t0"], lr=0.05)
@@ -341,14 +351,14 @@ def test_auto_lambda_finds_the_helper_of_its_primary_task() -> None:
     optimizer = torch.optim.SGD(scheme.parameter_groups())
     for _ in range(50):
         rows = 2 * (point - targets)
-        weights = scheme.lambda_T.detach().clone().requires_grad_()
+        weights = scheme.lambda_T.detach().float().requires_grad_()
         ahead = point - 0.1 * weights @ rows
         validation = scheme.outlook_tasks() @ (ahead - targets).pow(2).sum(1)
         (slopes,) = torch.autograd.grad(validation, weights)
         scheme.after_outlook(slopes)
         optimizer.step()
         scheme.after_step(torch.ones(3))
-        point = point - 0.1 * scheme.lambda_T.detach() @ rows
+        point = point - 0.1 * scheme.lambda_T.detach().float() @ rows
     own, helper, foe = scheme.lambda_T.tolist()
     assert own > 0.2
     assert helper > 0.2

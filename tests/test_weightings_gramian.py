@@ -335,13 +335,28 @@ def test_imtl_g_agrees_with_torchjd_and_with_the_paper_s_inverse() -> None:
         np.testing.assert_allclose(ours, IMTLGWeighting()(torch.tensor(rows @ rows.T)).numpy(), rtol=1e-8)
 
 
+@pytest.mark.parametrize("n_tasks", [3, 4, 8])
+def test_imtl_g_with_a_dimension_too_few_is_the_paper_s_inverse_too(n_tasks: int) -> None:
+    chance = np.random.default_rng(n_tasks)
+    for _ in range(20):
+        rows = draw(chance, n_tasks, decades=1, n_dims=n_tasks - 1)
+        units = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        differences, turns = rows[0] - rows[1:], units[0] - units[1:]
+        later = rows[0] @ turns.T @ np.linalg.inv(differences @ turns.T)
+        ours = weights_of("imtl_g", rows)
+        np.testing.assert_allclose(ours, [1 - later.sum(), *later], rtol=1e-6, atol=1e-9 * np.abs(ours).max())
+        np.testing.assert_allclose(ours @ rows, 0.0, atol=1e-10 * (np.abs(ours) @ np.linalg.norm(rows, axis=1)))
+
+
 @pytest.mark.parametrize(
     ("rows", "weights", "step"),
     [
         ([[2.0, 0.0], [-1.0, 0.0]], [1 / 3, 2 / 3], [0.0, 0.0]),  # opposite: a pseudo-inverse gives (2, −1), ascent on task 2
         ([[2.0, 0.0], [1.0, 0.0]], [1 / 3, 2 / 3], [4 / 3, 0.0]),  # one direction: short ones count more, as in the limit
         ([[0.0, 3.0], [0.0, 3.0], [1.0, 0.0]], [1 / 8, 1 / 8, 3 / 4], [3 / 4, 3 / 4]),  # twins share
-        ([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [0.0] * 3, [0.0, 0.0]),  # three tasks in a plane: only 0 is impartial
+        ([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]], [1 / 3] * 3, [0.0, 0.0]),  # three tasks in a plane: only 0 is impartial
+        ([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]], [1.0, 1.0, -1.0], [0.0, 0.0]),
+        ([[1.0, 0.0], [-1.0, 0.0], [0.0, 1e-30]], [0.5, 0.5, 0.0], [0.0, 0.0]),
         ([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], [0.0] * 3, [0.0, 0.0]),  # … and no affine mix reaches it
         ([[2.0], [-1.0], [3.0]], [0.0] * 3, [0.0]),
     ],

@@ -327,6 +327,20 @@ def test_modo_and_sdmgrad_agree_with_torchjd_along_a_run(n_tasks: int) -> None:
             torch.testing.assert_close(ours.weights(first @ second.T, ONE), theirs(first @ second.T), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("n_tasks", [2, 3, 8])
+def test_sdmgrad_follows_its_formula_though_the_published_search_overshoots(n_tasks: int) -> None:
+    """Twenty overshooting steps blow up whatever is added to the divisor: 1e-8 of it moves a step by 1e-4."""
+    for seed in range(10):
+        rows = np.random.default_rng(seed).normal(size=(n_tasks, 12))
+        slopes = rows @ rows.T / np.linalg.norm(rows, axis=1).mean() ** 2
+        even = np.full(n_tasks, 1 / n_tasks)
+        mix, velocity = even, np.zeros(n_tasks)
+        for _ in range(20):
+            velocity = 0.5 * velocity + slopes @ (mix + 0.3 * even)
+            mix = nearest_of_all_faces(mix - 10 * velocity)
+        assert step_of("sdmgrad", rows) == pytest.approx((mix + 0.3 * even) / 1.3 @ rows, abs=1e-8)
+
+
 @pytest.mark.parametrize("lam", [0.0, 0.3, 3.0])
 def test_sdmgrad_finds_the_shortest_leaning_mix_when_its_search_may_settle(lam: float) -> None:
     mixes = grid(3, 60)

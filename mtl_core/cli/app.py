@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from mtl_core.cli import export, runs, shelves, train, weigh, worker
+from mtl_core.cli import compare, export, runs, shelves, sweep, toy, train, weigh, worker
 from mtl_core.cli.say import note
 
 SLIP = 2
@@ -21,12 +21,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(train.train)
+app.command()(sweep.sweep)
 app.command()(shelves.shelves)
 app.command()(runs.runs)
 app.command()(runs.show)
 app.command()(export.export)
 app.command()(worker.worker)
 app.command()(weigh.weigh)
+app.command("delta-m")(compare.delta_m)
+app.command()(toy.toy)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

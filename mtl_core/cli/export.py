@@ -16,7 +16,7 @@ from mtl_core.registry import no_such
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from mtl_core.records import Measurement
+    from mtl_core.records import Affinity, Measurement
     from mtl_core.store import Run, Store
 
 Format = Literal["csv", "json", "parquet"]
@@ -34,7 +34,8 @@ def export(
     """Write all that a run recorded, at full resolution, as tables, with its config beside them.
 
     curves: every number of every step. changes: each task's loss, weight and first-order change at the measured steps.
-    gramian: the inner products of the tasks' gradients there, by stage and half-batch.
+    gramian: the inner products of the tasks' gradients there, by stage and half-batch. affinity: how much a step for one
+    task alone would help each other one, where that was measured.
     """
     if form not in get_args(Format):
         raise ValueError(no_such("format", form, get_args(Format)))
@@ -54,6 +55,7 @@ def export(
         "curves": frames.export_parts(kept, run),
         "changes": (_changes(chosen, part) for part in _measurements(kept, run)),
         "gramian": (_gramian(chosen, part) for part in _measurements(kept, run)),
+        "affinity": (_affinity(chosen, part) for part in _affinities(kept, run)),
     }
     for name, parts in tables.items():
         path = folder / f"{chosen.id}.{name}.{form}"
@@ -70,6 +72,27 @@ def _measurements(store: Store, run_id: str) -> Iterator[list[Measurement]]:
     while found := store.measurements(run_id, after_step=after_step, limit=MEASUREMENTS):
         yield found
         after_step = found[-1].step
+
+
+def _affinities(store: Store, run_id: str) -> Iterator[list[Affinity]]:
+    after_step = -1
+    while found := store.affinities(run_id, after_step=after_step, limit=MEASUREMENTS):
+        yield found
+        after_step = found[-1].step
+
+
+def _affinity(run: Run, affinities: list[Affinity]) -> DataFrame:
+    """[step, epoch, time, task, other, affinity]: what a step for task alone would do for other, a row per ordered pair."""
+    import pandas as pd
+
+    tasks = [task["name"] for task in (run.spec or {})["tasks"]]
+    rows = [
+        (one.step, one.epoch, one.time, task, other, float(one.values[i, j]))
+        for one in affinities
+        for i, task in enumerate(tasks)
+        for j, other in enumerate(tasks)
+    ]
+    return pd.DataFrame(rows, columns=["step", "epoch", "time", "task", "other", "affinity"])
 
 
 def _changes(run: Run, measurements: list[Measurement]) -> DataFrame:

@@ -54,11 +54,16 @@ def train(
 
 
 def read_config(name: str) -> RunConfig:
-    """The config in that file, or on standard input. Reads no more than a config may be long."""
+    """The config in that file, or on standard input."""
+    return RunConfig.from_yaml(read_source(name))
+
+
+def read_source(name: str) -> bytes:
+    """What stands in that file, or on standard input (-). Reads no more than a config may be long."""
     if name == "-":
-        return RunConfig.from_yaml(sys.stdin.buffer.read(MAX_YAML_BYTES + 1))
+        return sys.stdin.buffer.read(MAX_YAML_BYTES + 1)
     with open(name, "rb") as file:
-        return RunConfig.from_yaml(file.read(MAX_YAML_BYTES + 1))
+        return file.read(MAX_YAML_BYTES + 1)
 
 
 class _Bar:

@@ -15,11 +15,14 @@ from typing import Any, ClassVar, Literal
 import altair as alt
 import pandas as pd
 
+from mtl_core.figures._answer import Answer
+from mtl_core.figures._arrows import draw_arrows
+from mtl_core.figures._gains import draw_gains, gains_in_words
 from mtl_core.figures._parts import empty, empty_rows
 from mtl_core.figures._view import Spec, View, X
 from mtl_core.registry import Shelf, Variant
 
-__all__ = ["FIGURES", "Figure", "Spec", "View", "X", "shares_anything"]
+__all__ = ["FIGURES", "Answer", "Figure", "Spec", "View", "X", "draw_arrows", "draw_gains", "gains_in_words", "shares_anything"]
 
 DATA = "rows"
 

@@ -13,6 +13,7 @@ from mtl_core.figures._parts import (
     Kind,
     by_label,
     finish,
+    lone,
     positive,
     split_dash,
     task_colour,
@@ -62,7 +63,7 @@ def split_lines(data: Any, spec: Spec, view: View, y_title: str, *, kind: Kind =
     train, validation = base.transform_filter("datum.split == 'train'"), base.transform_filter("datum.split != 'train'")
     line = base.mark_line(clip=True).encode(y=y, strokeDash=split_dash(), detail="split:N")
     dots = validation.mark_point(filled=True, size=42, opacity=1, clip=True).encode(y=y, shape=task_shape(spec, only=only))
-    layers = [_band(train, y_title, view, kind), line, dots, _hits(base, y, view, ["task", "split"])]
+    layers = [_band(train, y_title, view, kind), line, dots, lone(train, y, ["task"]), _hits(base, y, view, ["task", "split"])]
     return finish(alt.layer(*layers), view)
 
 
@@ -86,7 +87,7 @@ def task_lines(
     base = alt.Chart(data).encode(x=x_axis(view), color=task_colour(spec, view))
     line = base.mark_line(clip=True).encode(y=y, strokeDash=task_dash(spec))
     layers = [_band(base, y_title, view, kind)] if has_band else []
-    return finish(alt.layer(*layers, line, _hits(base, y, view, ["task"])), view)
+    return finish(alt.layer(*layers, line, lone(base, y, ["task"]), _hits(base, y, view, ["task"])), view)
 
 
 def _band(base: Any, y_title: str, view: View, kind: Kind) -> Any:

@@ -37,8 +37,10 @@ def x_axis(view: View) -> alt.X:
     return alt.X(f"{view.x}:Q", title=X_TITLES[view.x], axis=axis, scale=alt.Scale(domain=domain, zero=False, nice=False))
 
 
-def y_axis(field: str, title: str, view: View, *, kind: Kind = "linear", level: float | None = None) -> alt.Y:
-    """A vertical axis with few, short numbers; the grid line at ``level``, if it is in sight, stands out."""
+def y_axis(
+    field: str, title: str, view: View, *, kind: Kind = "linear", level: float | None = None, shares: bool = False
+) -> alt.Y:
+    """A vertical axis with few, short numbers; the grid line at ``level``, if it is in sight, stands out; ``shares``: 0 to 100 %."""
     # log axes get a label per power of ten and the like: labelOverlap drops what would collide
     axis = alt.Axis(format=".3~g", tickCount=5, labelOverlap=True)
     if kind == "log":
@@ -49,8 +51,10 @@ def y_axis(field: str, title: str, view: View, *, kind: Kind = "linear", level: 
         test, tone = f"abs(datum.value - {level:g}) < 1e-12", tones(view.theme)
         axis.gridColor = {"condition": {"test": test, "value": tone.floor}, "value": tone.grid}
         axis.gridWidth = {"condition": {"test": test, "value": 1.6}, "value": 1}
+    if shares:
+        axis.format = ".0%"
     scales = {
-        "linear": alt.Scale(zero=False, nice=True),
+        "linear": alt.Scale(domain=[0, 1]) if shares else alt.Scale(zero=False, nice=True),
         "log": alt.Scale(type="log", nice=False),
         "symlog": alt.Scale(type="symlog", constant=1, nice=False),
     }
@@ -134,6 +138,18 @@ def positive(values: pd.Series, is_log: bool) -> Floats:
     numbers = values.to_numpy(dtype=np.float64)
     with np.errstate(invalid="ignore"):
         return np.where(np.isfinite(numbers) & ((numbers > 0) | (not is_log)), numbers, np.nan)
+
+
+def lone(base: Any, y: alt.Y, series: Sequence[str]) -> Any:
+    """A dot for each series that has a single number so far: a line through one point is nothing.
+
+    Args:
+        base: the chart with its ``x``, whose rows have a ``value``.
+        series: the columns that tell series apart.
+    """
+    counted = base.transform_joinaggregate(n_values="valid(value)", groupby=list(series))
+    shown = alt.condition("datum.n_values == 1", alt.value(1), alt.value(0))  # a filter would leave an axis without numbers
+    return counted.mark_point(filled=True, size=70, clip=True).encode(y=y, opacity=shown)
 
 
 def finish(chart: Any, view: View, *, zooms: bool = True) -> Any:

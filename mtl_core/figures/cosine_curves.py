@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import by_label, finish, labels, task_colour, wire, x_axis, y_axis
+from mtl_core.figures._pairs import opacity, pair_names, stripes
+from mtl_core.figures._parts import by_label, finish, wire, x_axis, y_axis
 from mtl_core.palette import tones
 
 TITLE = "Cosine between gradients"
 FLOOR = "a task with itself"
-MANY, STRESSED = 6, 4  # with more pairs than this, only so many are drawn in full
 
 
 @FIGURES.register
@@ -47,7 +47,7 @@ class CosineCurves(Figure):
         known = frame[frame["smooth"].notna().to_numpy()].rename(columns={"smooth": "value"})
         a, b = (known[name].cat.codes.to_numpy().astype(int) for name in ("task", "other"))
         tasks = list(frame["task"].cat.categories)
-        names = _pair_names(tasks, spec)
+        names = pd.Index([*pair_names(tasks, spec), FLOOR], dtype="str")
         pair = pd.Categorical.from_codes(a * len(tasks) + b, categories=names)
         pairs = known.assign(pair=pair, low=np.nan, high=np.nan)[a != b]
         columns = ["step", "epoch", "time", "pair", "task", "other", "cosine", "cross", "low", "high", "value"]
@@ -62,36 +62,22 @@ class CosineCurves(Figure):
     def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
         fields = ["pair", "task", "other", "cosine", "low", "high", "value", "opacity"]
         tasks = {name: by_label(tidy[name], spec) for name in ("task", "other")}
-        return wire(tidy, view, fields, opacity=_opacity(tidy), **tasks)
+        return wire(tidy, view, fields, opacity=opacity(tidy, (tidy["pair"] != FLOOR).to_numpy()), **tasks)
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         y, grey = y_axis("value", TITLE, view, level=0.0), tones(view.theme).floor
         base = alt.Chart(data).encode(x=x_axis(view))
         floor = base.transform_filter(f"datum.pair == '{FLOOR}'")
-        pairs = base.transform_filter(f"datum.pair != '{FLOOR}'").encode(
-            y=y, detail="pair:N", opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
-        )
+        pairs = base.transform_filter(f"datum.pair != '{FLOOR}'")
         band = floor.mark_area(color=grey, opacity=0.22, clip=True)
         layers = [
             band.encode(y=y_axis("low", TITLE, view, level=0.0), y2="high:Q"),
             floor.mark_line(color=grey, strokeWidth=1.4, strokeDash=[3, 3], clip=True).encode(y=y),
-            pairs.mark_line(clip=True).encode(color=task_colour(spec, view)),
-            # the other task's colour as dashes on top: the line is striped in both
-            pairs.mark_line(strokeDash=[7, 9], clip=True).encode(color=task_colour(spec, view, field="other")),
+            *stripes(pairs, y, spec, view),
             base.mark_point(opacity=0, size=90, clip=True).encode(y=y, tooltip=_tooltips(view)),
         ]
         return finish(alt.layer(*layers), view)
-
-
-def _pair_names(tasks: list[str], spec: Spec) -> pd.Index:
-    """A name for each ordered pair, row by row of the matrix, and one for the noise floor."""
-    named = labels(spec)
-    titles = [named.get(task, task) for task in tasks]
-    texts = [f"{one} – {other}" for one in titles for other in titles]
-    if len(set(texts)) < len(texts):  # titles with dashes in them
-        texts = [f"{text} ({n // len(tasks) + 1}, {n % len(tasks) + 1})" for n, text in enumerate(texts)]
-    return pd.Index([*texts, FLOOR], dtype="str")
 
 
 def _floor(own: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
@@ -109,16 +95,6 @@ def _floor(own: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
     )
     nobody = pd.Categorical.from_codes(np.full(len(starts), -1), categories=own["task"].cat.categories)
     return floor.assign(task=nobody, other=nobody, cosine=np.nan, cross=np.nan)
-
-
-def _opacity(tidy: pd.DataFrame) -> pd.Series:
-    """Where there are many pairs, those that conflict most stand out, by their last measurements."""
-    is_pair = (tidy["pair"] != FLOOR).to_numpy()
-    if tidy["pair"].nunique() - 1 <= MANY:
-        return pd.Series(1.0, index=tidy.index)
-    recent = tidy[is_pair & (tidy["step"] >= tidy["step"].quantile(0.75)).to_numpy()]
-    worst = recent.groupby("pair", observed=True)["value"].mean().nsmallest(STRESSED).index
-    return pd.Series(np.where(tidy["pair"].isin(worst) | ~is_pair, 1.0, 0.28), index=tidy.index)
 
 
 def _tooltips(view: View) -> list[alt.Tooltip]:

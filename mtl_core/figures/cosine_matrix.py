@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import by_label, finish, labels, wire
-from mtl_core.palette import TYPE, tones
+from mtl_core.figures._cells import cells, task_axes
+from mtl_core.figures._parts import by_label, labels, wire
 
 
 @FIGURES.register
@@ -46,32 +46,18 @@ class CosineMatrix(Figure):
 
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
-        tone, order = tones(view.theme), list(labels(spec).values())
-        scale, look = alt.Scale(domain=order, paddingInner=0.04), {"labelColor": tone.ink, "domain": False, "ticks": False}
-        widest = min(110, 480 // len(order))  # in pixels, on half a page
-        x = alt.X("other:N", title=None, scale=scale, axis=alt.Axis(labelAngle=0, labelLimit=widest, **look))
-        y = alt.Y("task:N", title=None, scale=scale, axis=alt.Axis(labelLimit=110, **look))
-        base = alt.Chart(data).encode(x=x, y=y)
-        hues = alt.Scale(domain=[-1, 1], range=list(tone.diverging), interpolate="lab", clamp=True)
-        legend = alt.Legend(title="Cosine: −1 apart, +1 together", gradientLength=180, gradientThickness=10, tickCount=5)
-        cells = base.mark_rect(cornerRadius=5).encode(
-            color=alt.Color("cross:Q", scale=hues, legend=legend), tooltip=_tooltips()
+        x, y = task_axes(list(labels(spec).values()), view)
+        return cells(
+            data,
+            view,
+            x,
+            y,
+            colour="cross",
+            legend="Cosine: −1 apart, +1 together",
+            shown="abs(datum.cross) < 0.005 ? '0.00' : format(datum.cross, '+.2f')",  # −0.00 says nothing
+            rim="datum.task == datum.other",
+            tooltip=_tooltips(),
         )
-        same = "datum.task == datum.other"
-        rim = base.transform_filter(same).mark_rect(cornerRadius=5, filled=False, stroke=tone.floor, strokeWidth=2)
-        strong = "abs(datum.cross) > 0.62"
-        on_strong = "#ffffff" if view.theme == "light" else tone.page
-        # no sign where the rounded number is 0: −0.00 says nothing
-        shown = "abs(datum.cross) < 0.005 ? '0.00' : format(datum.cross, '+.2f')"
-        text = (
-            base.transform_calculate(shown=shown)
-            .mark_text(fontSize=TYPE.title, fontWeight=600)
-            .encode(
-                text="shown:N",
-                color=alt.condition(strong, alt.value(on_strong), alt.value(tone.ink)),
-            )
-        )
-        return finish(alt.layer(cells, rim, text), view, zooms=False)
 
 
 def _tooltips() -> list[alt.Tooltip]:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pandas as pd
 
+from mtl_core.frames.affinity import affinity_frame, affinity_matrix_frame
+from mtl_core.frames.balance import condition_frame, stationarity_frame
 from mtl_core.frames.conflict import (
     N_BINS,
     Measured,
@@ -23,9 +25,11 @@ from mtl_core.frames.conflict import (
     stack,
     stage_frame,
 )
+from mtl_core.frames.pairs import fraction_frame, histogram_frame, pair_frame, triad_frame
 from mtl_core.frames.samples import preview_frame, report_frame
 from mtl_core.frames.series import CURVES, below, curves, export, export_parts, moving_average
-from mtl_core.records import Measurement, Split
+from mtl_core.frames.what_if import what_if_frame
+from mtl_core.records import Affinity, Measurement, Split
 from mtl_core.store import Store
 
 __all__ = [
@@ -57,6 +61,7 @@ class RunFrames:
         smooth: time constant in steps.
         at_most: at most so many measured steps, evenly thinned.
         preview_step: which preview; the last if None.
+        what_if_step: which measured step the schemes are asked about; the last one in the window if None.
     """
 
     store: Store
@@ -68,6 +73,7 @@ class RunFrames:
     smooth: float = 0.0
     at_most: int = 300
     preview_step: int | None = None
+    what_if_step: int | None = None
 
     def table(self, source: str) -> pd.DataFrame:
         """The table of that name: one of ``SOURCES``, which is what a figure's ``source`` says."""
@@ -102,6 +108,28 @@ class RunFrames:
         border = self.store.measurements(self.run_id, after_step=self._after, limit=before, at_most=1)[-1].step
         return self._read(after=border, limit=N_NOW)
 
+    @cached_property
+    def affinities(self) -> list[Affinity]:
+        """What was seen of the tasks' affinity in the window, evenly thinned."""
+        at_most = self.at_most // 2  # T² curves, against T(T − 1)/2 of cosines
+        if self.last is None:
+            return self.store.affinities(self.run_id, after_step=self._after, at_most=at_most)
+        found = self.store.affinities(self.run_id, after_step=self._after)
+        inside = [one for one in found if one.step <= self.last]
+        return inside[:: max(1, -(-len(inside) // at_most))]
+
+    @property
+    def affinities_now(self) -> list[Affinity]:
+        """The last ``N_NOW`` of them; thinned ones where there are many."""
+        return self.affinities[-N_NOW:]
+
+    @cached_property
+    def what_if(self) -> pd.DataFrame:
+        """What every scheme would have done at one step: the one table that loads torch, for the schemes."""
+        step = self.last if self.what_if_step is None else self.what_if_step
+        run = self.store.run(self.run_id)
+        return what_if_frame(self.store.measurement(self.run_id, step), self.tasks, self.spec.get("weighting", ""), run.config)
+
     @property
     def _after(self) -> int:
         return -1 if self.first is None else self.first - 1
@@ -135,6 +163,15 @@ SOURCES: dict[str, Callable[[RunFrames], pd.DataFrame]] = {
     "cosines": lambda run: cosine_frame(run.measured, run.tasks, run.smooth),
     "matrix": lambda run: matrix_frame(run.now, run.tasks),
     "stages": lambda run: stage_frame(run.measured, run.stages),
+    "pairs": lambda run: pair_frame(run.measured, run.tasks, run.smooth),
+    "histograms": lambda run: histogram_frame(run.measured, run.tasks),
+    "fractions": lambda run: fraction_frame(run.measured),
+    "triad": lambda run: triad_frame(run.measured, run.tasks),
+    "stationarity": lambda run: stationarity_frame(run.measured, run.smooth),
+    "conditions": lambda run: condition_frame(run.measured, run.smooth),
+    "affinities": lambda run: affinity_frame(run.affinities, run.tasks, run.smooth),
+    "affinity_matrix": lambda run: affinity_matrix_frame(run.affinities_now, run.tasks),
+    "what_if": lambda run: run.what_if,
     "norms": lambda run: norm_frame(run.measured, run.tasks, run.smooth),
     "changes": lambda run: change_frame(run.measured, run.tasks, run.smooth),
     "preview": lambda run: preview_frame(run.store, run.run_id, run.spec, run.preview_step),

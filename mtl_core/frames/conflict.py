@@ -30,6 +30,11 @@ class Measured(NamedTuple):
     losses: Floats
     changes: Floats
 
+    @property
+    def full(self) -> Floats:
+        """Inner products [N, T, T] of the tasks' whole-batch gradients on all shared parameters."""
+        return analysis.full_gramian(analysis.over_stages(self.gramian)[:, None], self.counts)[:, 0]
+
 
 def stack(measurements: Sequence[Measurement], *, n_stages: int, n_tasks: int) -> Measured:
     """Measurements on top of each other; none at all give arrays of length 0."""
@@ -56,10 +61,10 @@ def cosine_frame(measured: Measured, tasks: Sequence[str], smooth: float = 0.0) 
     """
     i, j = np.triu_indices(len(tasks))
     gramian = analysis.over_stages(measured.gramian)
-    cosine = analysis.cosines(analysis.full_gramian(gramian[:, None], measured.counts)[:, 0])[:, i, j]
+    cosine = analysis.cosines(measured.full)[:, i, j]
     cross = analysis.cross_cosines(gramian, measured.counts)[:, i, j]
     values = {"cosine": cosine, "cross": cross, "smooth": moving_average(cross, measured.steps, smooth)}
-    return _by_step(measured, {"task": categories(tasks, i), "other": categories(tasks, j)}, values)
+    return by_step(measured, {"task": categories(tasks, i), "other": categories(tasks, j)}, values)
 
 
 def matrix_frame(measured: Measured, tasks: Sequence[str]) -> pd.DataFrame:
@@ -68,7 +73,7 @@ def matrix_frame(measured: Measured, tasks: Sequence[str]) -> pd.DataFrame:
     ``below``: the share of them with a cross cosine under zero; ``n``: how many there were.
     """
     gramian = analysis.over_stages(measured.gramian)
-    full = analysis.full_gramian(gramian[:, None], measured.counts)[:, 0]
+    full = measured.full
     cross = analysis.cross_cosines(gramian, measured.counts)
     values = {
         "cross": analysis.mean_over(cross),
@@ -102,21 +107,37 @@ def stage_frame(measured: Measured, stages: Sequence[str]) -> pd.DataFrame:
         "below": analysis.conflict_fraction(cross),
         "floor_below": analysis.floor_conflict_fraction(cross),
     }
-    n = len(measured.steps)
-    bins = [part for part in np.array_split(np.arange(n), min(N_BINS, max(n, 1))) if len(part)]
-    starts = np.array([part[0] for part in bins], dtype=np.intp)
+    starts, sizes = stretches(len(measured.steps), N_BINS)
     table: dict[str, Any] = {}
     for name, places in zip(PLACE, (measured.steps, measured.epochs, measured.times), strict=True):
-        ends = np.append(places[starts[1:]], places[-1:] + np.diff(places)[-1:].sum()) if n else places
+        ends = _ends(places, starts)
         table |= {name: np.repeat(places[starts], len(stages)), f"{name}_end": np.repeat(ends, len(stages))}
-    table["stage"] = categories(stages, np.tile(np.arange(len(stages)), len(bins)))
+    table["stage"] = categories(stages, np.tile(np.arange(len(stages)), len(starts)))
     for name, values in per_step.items():
-        table[name] = _mean_from(values, starts).reshape(-1)
-    table["n"] = np.repeat([len(part) for part in bins], len(stages)).astype(int)
+        table[name] = mean_from(values, starts).reshape(-1)
+    table["n"] = np.repeat(sizes, len(stages))
     return pd.DataFrame(table)
 
 
-def _mean_from(values_NS: Floats, starts: NDArray[np.intp]) -> Floats:
+def stretches(n: int, at_most: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Where each of at most so many equal stretches of n rows begins, and how many rows it has.
+
+    >>> stretches(7, 3)
+    (array([0, 3, 5]), array([3, 2, 2]))
+    """
+    parts = [part for part in np.array_split(np.arange(n), min(at_most, max(n, 1))) if len(part)]
+    return np.array([part[0] for part in parts], dtype=np.intp), np.array([len(part) for part in parts], dtype=np.int64)
+
+
+def _ends(places: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[Any]:
+    """Where each stretch ends: at the next one; the last is as long as the gap before it, a lone one has some width to be seen."""
+    if not len(places):
+        return places
+    gap = places[-1] - places[-2] if len(places) > 1 else max(places[-1] * 0.01, 1)
+    return np.append(places[starts[1:]], places[-1] + gap)
+
+
+def mean_from(values_NS: Floats, starts: NDArray[np.intp]) -> Floats:
     """Means over the stretches of rows that begin at ``starts``, NaN left out; NaN where nothing is left."""
     is_known = np.isfinite(values_NS)
     if not len(starts):
@@ -128,11 +149,10 @@ def _mean_from(values_NS: Floats, starts: NDArray[np.intp]) -> Floats:
 
 def norm_frame(measured: Measured, tasks: Sequence[str], smooth: float = 0.0) -> pd.DataFrame:
     """How long each task's whole-batch gradient on the shared parameters is: [step, epoch, time, task, norm, smooth]."""
-    gramian = analysis.over_stages(measured.gramian)
-    norm = analysis.norms(analysis.full_gramian(gramian[:, None], measured.counts)[:, 0])
+    norm = analysis.norms(measured.full)
     norm = np.where(measured.counts.sum(axis=1) > 0, norm, np.nan)
     values = {"norm": norm, "smooth": moving_average(norm, measured.steps, smooth)}
-    return _by_step(measured, {"task": categories(tasks, np.arange(len(tasks)))}, values)
+    return by_step(measured, {"task": categories(tasks, np.arange(len(tasks)))}, values)
 
 
 def change_frame(measured: Measured, tasks: Sequence[str], smooth: float = 0.0) -> pd.DataFrame:
@@ -144,10 +164,10 @@ def change_frame(measured: Measured, tasks: Sequence[str], smooth: float = 0.0) 
     losses = np.where(measured.losses > 0, measured.losses, np.nan)
     percent = 100 * measured.changes / losses
     values = {"change": measured.changes, "percent": percent, "smooth": moving_average(percent, measured.steps, smooth)}
-    return _by_step(measured, {"task": categories(tasks, np.arange(len(tasks)))}, values)
+    return by_step(measured, {"task": categories(tasks, np.arange(len(tasks)))}, values)
 
 
-def _by_step(measured: Measured, labels: Mapping[str, pd.Categorical], values: Mapping[str, Floats]) -> pd.DataFrame:
+def by_step(measured: Measured, labels: Mapping[str, pd.Categorical], values: Mapping[str, Floats]) -> pd.DataFrame:
     """Arrays [N, K] with K labels as rows, series after series."""
     n, k = len(measured.steps), len(next(iter(labels.values())))
     table: dict[str, Any] = {

@@ -65,19 +65,24 @@ def place(wanted: str, taken: Mapping[str, int], known: Sequence[Device]) -> str
     >>> place("auto", {}, gpus[:1]), place("auto", {"cpu": 1}, gpus[:1]), place("cuda:1", {}, gpus)
     ('cpu', None, 'cuda:1')
     """
-    gpus = [device for device in known if device.kind == "gpu"]
-    if wanted == "cpu" or (wanted == "auto" and not gpus):
-        choices = ["cpu"]
-    elif wanted in ("auto", "cuda"):
-        choices = [gpu.key for gpu in gpus] or ["cuda:0"]
-    else:
-        choices = [wanted]
     count = Counter(dict(taken))
-    free = [key for key in choices if count[key] < slots(key)]
+    free = [key for key in choices(wanted, known) if count[key] < slots(key)]
     if len(free) > 1:
-        by_key = {gpu.key: _gpu_load(gpu) for gpu in gpus}
+        by_key = {device.key: _gpu_load(device) for device in known if device.kind == "gpu"}
         free.sort(key=lambda key: (count[key], by_key[key].busy or 0.0, by_key[key].memory_used or 0))
     return free[0] if free else None
+
+
+def choices(wanted: str, known: Sequence[Device]) -> list[str]:
+    """The keys of all devices that a run may go to which asks for ``wanted``, free or not; at least one.
+
+    >>> choices("auto", [Device("cpu", "", "cpu")]), choices("cuda:1", [])
+    (['cpu'], ['cuda:1'])
+    """
+    gpus = [device.key for device in known if device.kind == "gpu"]
+    if wanted == "cpu" or (wanted == "auto" and not gpus):
+        return ["cpu"]
+    return (gpus or ["cuda:0"]) if wanted in ("auto", "cuda") else [wanted]
 
 
 def _gpus() -> list[Device]:

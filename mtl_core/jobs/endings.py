@@ -7,8 +7,9 @@ import signal
 import traceback
 from typing import NamedTuple
 
-from mtl_core.store import State
+from mtl_core.store import Run, State
 
+PAUSED_FOR = "paused for"  # how the reason of a run begins whose worker was let go after a long pause
 EXIT_DISK_FULL = 74  # EX_IOERR of sysexits.h: the worker could not even write down how its run ended
 
 _MEMORY_WORDS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "unable to allocate")
@@ -39,6 +40,11 @@ def of_error(error: Exception, *, step: int, device: str, way_on: str) -> Ending
         return Ending("failed", str(error), trace)
     said = str(error).strip().partition("\n")[0][:300]
     return Ending("failed", f"{type(error).__name__} at step {step}: {said}" if said else type(error).__name__, trace)
+
+
+def is_slip(run: Run) -> bool:
+    """Whether a run failed because its config asks for what cannot be: the same would happen again."""
+    return run.state == "failed" and run.step == 0 and run.reason != "" and run.error.rstrip().endswith(run.reason.rstrip())
 
 
 def of_process(code: int) -> str:

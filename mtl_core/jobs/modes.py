@@ -9,7 +9,7 @@ import os
 from typing import Literal, get_args
 
 from mtl_core.registry import no_such
-from mtl_core.store import UNENDED, Run, Store
+from mtl_core.store import UNENDED, Run, Store, StoredSweep
 
 Mode = Literal["lab", "class", "demo"]
 
@@ -39,23 +39,31 @@ def quota() -> int:
     return whole_number("MTL_EXPLORER_QUOTA", 3, least=1)
 
 
-def check_submit(store: Store, owner: str) -> None:
-    """Raise NotAllowed if this person may not start one more run."""
+def check_submit(store: Store, owner: str, *, n_runs: int = 1) -> None:
+    """Raise NotAllowed if this person may not start so many more runs."""
     if is_for_looking(store):
         raise NotAllowed("this is a demonstration: it replays recorded runs and starts none. Install it to train your own.")
     if mode() != "class":
         return
     n_live = sum(run.owner == owner for run in store.runs(states=UNENDED, limit=10_000))
-    if n_live >= quota():
-        raise NotAllowed(f"you have {n_live} runs waiting or running, and {quota()} are allowed here: stop one or wait for it")
+    if n_live + n_runs <= quota():
+        return
+    if n_runs > 1:
+        raise NotAllowed(
+            f"these are {n_runs} runs more, you have {n_live} waiting or running, and {quota()} are allowed here: ask for fewer"
+        )
+    raise NotAllowed(f"you have {n_live} runs waiting or running, and {quota()} are allowed here: stop one or wait for it")
 
 
-def check_control(store: Store, run: Run, owner: str) -> None:
-    """Raise NotAllowed if this person may not stop, resume, repeat or delete that run."""
+def check_control(store: Store, thing: Run | StoredSweep, owner: str) -> None:
+    """Raise NotAllowed if this person may not stop, resume, repeat or delete that run or sweep."""
     if is_for_looking(store):
         raise NotAllowed("this is a demonstration: its runs can be watched, not changed")
-    if mode() == "class" and run.owner != owner:
-        raise NotAllowed(f"{run.name or run.id} is someone else's run: you can watch it, and start your own from its config")
+    if mode() == "class" and thing.owner != owner:
+        kind = "sweep" if isinstance(thing, StoredSweep) else "run"
+        raise NotAllowed(
+            f"{thing.name or thing.id} is someone else's {kind}: you can watch it, and start your own from its config"
+        )
 
 
 def whole_number(variable: str, default: int, *, least: int) -> int:

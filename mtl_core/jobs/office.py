@@ -11,6 +11,7 @@ from mtl_core.jobs.desk import Desk
 from mtl_core.jobs.identity import is_alive
 from mtl_core.jobs.launch import detach, environment, python
 from mtl_core.jobs.modes import is_for_looking
+from mtl_core.jobs.revival import revive
 from mtl_core.store import UNENDED, Store
 
 START_S = 15.0  # a supervisor that has not come up after so long will not
@@ -51,10 +52,11 @@ def is_warm(store: Store) -> bool:
 
 
 def reconcile(store: Store) -> None:
-    """Look after what nobody looks after: runs of dead workers become interrupted; queued runs get a supervisor, and fail
-    with its last words if none can start. One query when all is well."""
+    """Look after what nobody looks after: runs of dead workers become interrupted, and go on if they belong to a sweep; queued
+    runs get a supervisor, and fail with its last words if none can start. Two queries when all is well."""
     if is_for_looking(store):
         return
+    revive(store)
     live = store.runs(states=UNENDED, limit=1000)
     if not live:
         return
@@ -63,7 +65,7 @@ def reconcile(store: Store) -> None:
     for run in live:
         if run.state != "queued" and checkup.has_died(run) and (checkup.silence(run) > checkup.GRACE_S or not is_supervised):
             checkup.bury(store, run, "its worker was gone without a word")
-    queued = [run.id for run in live if run.state == "queued"]
+    queued = [*(run.id for run in live if run.state == "queued"), *revive(store)]
     if queued and not is_supervised:
         signed = desk.signature()
         if "time" in signed and "identity" not in signed and time.time() - float(signed["time"]) > START_S:

@@ -23,8 +23,11 @@ from mtl_core.jobs.identity import identify
 from mtl_core.jobs.launch import fingerprint
 from mtl_core.jobs.modes import whole_number
 from mtl_core.jobs.office import ensure_supervisor
+from mtl_core.jobs.outlook import LOAD_FACT
+from mtl_core.jobs.revival import revive
 from mtl_core.jobs.staff import Worker
 from mtl_core.store import UNENDED, Run, Store
+from mtl_core.store.sweeps import is_of_sweep
 
 LOOK_S = 1.0  # between two looks at the queue when nobody rings
 REST_S = 3.0  # after a run began: let it have the processor before the next standby loads
@@ -57,6 +60,7 @@ class Supervisor:
         self._failures = 0
         self._next_try = 0.0
         self._handed_at = -REST_S
+        self._loads_since = 0.0
         self._busy_at = time.monotonic()
         self._known = devices()
 
@@ -89,6 +93,8 @@ class Supervisor:
     def look(self) -> None:
         """One look at everything: who ended, what waits, who could take it."""
         self._collect()
+        for run_id, reason in revive(self.store).items():
+            say(f"{run_id} is queued again: {reason}")
         live = self.store.runs(states=UNENDED, limit=MANY)
         self.is_idle = not live and not self.workers
         if not self.is_idle:
@@ -138,8 +144,10 @@ class Supervisor:
         is_resting = is_training and now < self._handed_at + REST_S
         if self.standby is None and now >= self._next_try and not is_resting:
             self.standby = Worker.start(self.store, self.desk.worker_log_path, is_polite=is_training)
-        if self.standby is not None and self.standby.hears_ready():
+            self._loads_since = now
+        if self.standby is not None and not self.standby.is_ready and self.standby.hears_ready():
             self._failures = 0
+            self.store.put(LOAD_FACT, time.monotonic() - self._loads_since)
 
     def _give_up(self) -> None:
         """Tell the runs that wait why they wait in vain. Those that come later wait for the next try."""
@@ -152,12 +160,15 @@ class Supervisor:
     # -- the queue --------------------------------------------------------------------------------------------------
 
     def _assign(self, live: list[Run]) -> None:
-        """Give the oldest queued run that has a free device to the standby worker."""
-        if self.standby is None or not self.standby.is_ready:
+        """Give the oldest queued run that has a free device to the standby worker; single runs, which somebody waits for, come
+        before those of sweeps."""
+        queued = [run for run in live if run.state == "queued"]
+        if self.standby is None or not self.standby.is_ready or not queued:
             return
-        taken = Counter(run.device for run in live if run.state == "running")
-        for run in sorted(live, key=lambda run: run.queued):
-            if run.state != "queued":
+        taken = Counter(run.device for run in live if run.state == "running" or run.command == "resume")
+        held = self.store.held()
+        for run in sorted(queued, key=lambda run: (is_of_sweep(run.request), run.queued, run.id)):
+            if run.id in held:
                 continue
             wanted = str(run.config.get("training", {}).get("device", "auto"))
             key = place(wanted, taken, self._known)

@@ -18,7 +18,7 @@ from mtl_core import checkpoints
 from mtl_core.config import RunConfig
 from mtl_core.jobs.checkup import way_on
 from mtl_core.jobs.devices import slots
-from mtl_core.jobs.endings import Ending, is_disk_full, of_error
+from mtl_core.jobs.endings import PAUSED_FOR, Ending, is_disk_full, of_error
 from mtl_core.jobs.modes import whole_number
 from mtl_core.plan import check
 from mtl_core.records import RunOutput, Scalars
@@ -256,7 +256,7 @@ class _Shift:
                 if command == "save":
                     self._finish(trainer)
                 return None
-        return Ending("interrupted", f"paused for {minutes} minutes, so its worker was let go; {way_on(self.folder)}")
+        return Ending("interrupted", f"{PAUSED_FOR} {minutes} minutes, so its worker was let go; {way_on(self.folder)}")
 
     def _save(self, trainer: Trainer) -> None:
         """Checkpoint, and a note beside it that pages can read without torch."""

@@ -9,7 +9,7 @@ import json
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -18,17 +18,37 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from mtl_core.config import RunConfig
-from mtl_core.records import Column, Event, Measurement, Preview, Scalars, Split
-from mtl_core.store import observations, runs, series
+from mtl_core.records import Affinity, Column, Event, Measurement, Preview, Scalars, Split
+from mtl_core.store import labels, observations, runs, series, sweeps
 from mtl_core.store.complaints import system_error
 from mtl_core.store.database import Database, address
+from mtl_core.store.labels import Label
 from mtl_core.store.run import Change, Run, is_id, new_id, to_json
 from mtl_core.store.schema import facts, prepare
 from mtl_core.store.series import Curve
 from mtl_core.store.states import COMMANDS, ENDED, LIVE, STATES, UNENDED, Command, State
+from mtl_core.store.sweeps import StoredMember, StoredSweep, SweepState
 from mtl_core.store.writer import Writer
+from mtl_core.sweeps import Sweep
 
-__all__ = ["COMMANDS", "ENDED", "LIVE", "STATES", "UNENDED", "Change", "Command", "Curve", "Run", "State", "Store", "Writer"]
+__all__ = [
+    "COMMANDS",
+    "ENDED",
+    "LIVE",
+    "STATES",
+    "UNENDED",
+    "Change",
+    "Command",
+    "Curve",
+    "Label",
+    "Run",
+    "State",
+    "Store",
+    "StoredMember",
+    "StoredSweep",
+    "SweepState",
+    "Writer",
+]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -178,6 +198,98 @@ class Store:
         self._do(runs.remove, run_id)
         _remove_folder(self.folder / run_id)
 
+    # Sweeps
+
+    def add_sweep(self, sweep: Sweep, owner: str = "", *, apart: str = "", expected: Mapping[str, float] | None = None) -> str:
+        """Queue every run of a sweep that nobody has asked for yet, and return the sweep's id; all of it or nothing.
+
+        The same content gives the same sweep, and equal configs share one run, in whatever state it is.
+
+        Args:
+            apart: a text that keeps equal sweeps, and their runs, apart (the owner, where people may not share).
+            expected: estimated seconds of training by member key.
+        """
+        now = time.time()
+        sweep_id = sweeps.identify(sweep, apart)
+        wanted = {sweeps.request(member.key, apart): member for member in sweep.members()}
+        known = self._ask(runs.by_requests, list(wanted))
+        missing = [request for request in wanted if request not in known]
+        fresh = {request: new_id(now + n / 1000) for n, request in enumerate(missing)}  # ids sort as the sweep does
+        rows = [
+            runs.new_row(run_id, wanted[request].config, spec=None, request=request, owner=owner, now=now)
+            for request, run_id in fresh.items()
+        ]
+        used: set[str] = set()
+        try:
+            for request, run_id in fresh.items():
+                _make_folder(self.folder / run_id, wanted[request].config)
+            with self._database.writing() as connection:
+                runs.insert_new(self._database, connection, rows)
+                found = {request: run_id for request, (run_id, _) in runs.by_requests(connection, list(wanted)).items()}
+                sweeps.add(self._database, connection, sweep_id, sweep, owner=owner, now=now)
+                members = [(found[request], member) for request, member in wanted.items()]
+                sweeps.join(self._database, connection, sweep_id, members, expected=expected or {})
+            used.update(found.values())
+        finally:
+            for run_id in set(fresh.values()) - used:  # it failed, or another process came first with the same runs
+                shutil.rmtree(self.folder / run_id, ignore_errors=True)
+        return sweep_id
+
+    def states_of(self, sweep: Sweep, *, apart: str = "") -> dict[str, State]:
+        """The states of those runs of a sweep that exist already, whoever asked for them: member key -> state."""
+        wanted = {sweeps.request(member.key, apart): member.key for member in sweep.members()}
+        return {wanted[request]: state for request, (_, state) in self._ask(runs.by_requests, list(wanted)).items()}
+
+    def sweep(self, sweep_id: str) -> StoredSweep:
+        """A sweep by its id. Raises LookupError."""
+        return self._ask(sweeps.get, sweep_id)
+
+    def sweeps(self) -> list[StoredSweep]:
+        """All sweeps, newest first."""
+        return self._ask(sweeps.find)
+
+    def members(self, sweep_id: str) -> list[StoredMember]:
+        """The runs of a sweep and how far each is, baselines first. Raises LookupError."""
+        return self._ask(sweeps.members_of, sweep_id)
+
+    def change_sweep(self, sweep_id: str, state: SweepState) -> None:
+        """Say that a sweep runs, rests (nobody takes up its queued runs) or was given up; its runs' states stay as they are."""
+        self._do(sweeps.change, sweep_id, state)
+
+    def shared(self, sweep_id: str) -> dict[str, set[SweepState]]:
+        """The runs of a sweep that other sweeps have too, with the states of those sweeps."""
+        return self._ask(sweeps.shared, sweep_id)
+
+    def held(self) -> set[str]:
+        """The queued runs that nobody may take up, because their sweep is paused."""
+        return self._ask(sweeps.held)
+
+    def broken_off(self) -> list[tuple[str, float]]:
+        """Runs of sweeps that failed or were interrupted and are still wanted: ids, with the times at which they ended."""
+        return self._ask(sweeps.broken_off)
+
+    # What people say of runs
+
+    def label(
+        self,
+        run_id: str,
+        *,
+        tags: Sequence[str] | None = None,
+        note: str | None = None,
+        archived: bool | None = None,
+        deleted: bool | None = None,
+    ) -> Label:
+        """Set a run's tags, its note, whether it is put aside or thrown away; what is left out stays. Raises LookupError,
+        ValueError. A run thrown away is still there until ``delete``."""
+        self.run(run_id)
+        return self._do(
+            labels.write, self._database, run_id, tags=tags, note=note, archived=archived, deleted=deleted, now=time.time()
+        )
+
+    def labels(self, run_ids: Iterable[str] | None = None) -> dict[str, Label]:
+        """The labels of those runs (None: of all); a run without one is not among them."""
+        return self._ask(labels.read, run_ids)
+
     # Records
 
     def writer(self, run_id: str) -> Writer:
@@ -219,6 +331,16 @@ class Store:
     def measurement(self, run_id: str, step: int | None = None) -> Measurement | None:
         """The newest measurement at or before ``step`` (None: of all)."""
         return self._ask(observations.read_measurement, run_id, step)
+
+    def measured_steps(self, run_id: str, *, at_most: int | None = None) -> list[int]:
+        """The steps of a run's measurements; with ``at_most``, evenly spread ones and the last."""
+        return self._ask(observations.measured_steps, run_id, at_most=at_most)
+
+    def affinities(
+        self, run_id: str, *, after_step: int = -1, limit: int | None = None, at_most: int | None = None
+    ) -> list[Affinity]:
+        """Affinities between tasks after a step: the first ``limit``; with ``at_most``, evenly spread ones and the last."""
+        return self._ask(observations.read_affinities, run_id, after_step=after_step, limit=limit, at_most=at_most)
 
     def previews(self, run_id: str) -> list[int]:
         """The steps whose sample predictions are kept: the first, the last and some between, 20 at most."""

@@ -65,6 +65,11 @@ class Database:
         others = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
         return statement.on_conflict_do_update(index_elements=list(keys), set_=others)
 
+    def insert_new(self, table: Table, keys: tuple[str, ...]) -> postgresql.Insert | sqlite.Insert:
+        """An insert that leaves out rows whose keys are there already."""
+        statement = sqlite.insert(table) if is_sqlite(self.url) else postgresql.insert(table)
+        return statement.on_conflict_do_nothing(index_elements=list(keys))
+
     @contextmanager
     def _sentences(self) -> Iterator[None]:
         try:

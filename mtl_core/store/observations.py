@@ -1,4 +1,4 @@
-"""What a run records beside its curves: gradient measurements, sample predictions and events.
+"""What a run records beside its curves: gradient measurements, affinities, sample predictions and events.
 
 Legend: T tasks, S shared stages.
 """
@@ -7,37 +7,45 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, Table, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, Table, delete, func, inspect, select, update
 
-from mtl_core.records import Event, Measurement, Preview
-from mtl_core.store.schema import events, measurements, previews
+from mtl_core.records import Affinity, Event, Measurement, Preview
+from mtl_core.store.schema import affinities, events, measurements, previews
 
 MOST_PREVIEWS = 20
 _AT_A_TIME = 5_000  # numbers bound in one query
 _NUMBER = np.dtype("<f4")
+_KINDS: dict[type, tuple[Table, str]] = {  # what has rising steps: its table, and what to call many of them
+    Measurement: (measurements, "measurements"),
+    Affinity: (affinities, "affinities"),
+    Preview: (previews, "previews"),
+}
 
 
-def add(connection: Connection, run_id: str, items: Iterable[Measurement | Preview | Event]) -> None:
+def add(connection: Connection, run_id: str, items: Iterable[Measurement | Affinity | Preview | Event]) -> None:
     """Write them in their order."""
-    of_kind: dict[type, list[dict[str, object]]] = {Measurement: [], Preview: [], Event: []}
+    of_kind: dict[type, list[dict[str, object]]] = {kind: [] for kind in (*_KINDS, Event)}
     for item in items:
         row: dict[str, object] = {"run_id": run_id, "step": item.step, "time": item.time}
         if isinstance(item, Measurement):
             n_stages, n_tasks = _shape(item)
             row |= {"epoch": item.epoch, "stages": n_stages, "tasks": n_tasks, "block": _pack_measurement(item)}
+        elif isinstance(item, Affinity):
+            row |= {"epoch": item.epoch, "tasks": len(item.values), "block": _pack(item.values)}
         elif isinstance(item, Preview):
             row |= {"epoch": item.epoch, "block": pack_arrays(item.arrays)}
         else:
             row |= {"text": item.text}
         of_kind[type(item)].append(row)
-    if of_kind[Measurement]:
-        connection.execute(measurements.insert(), _numbered(connection, measurements, run_id, of_kind[Measurement]))
+    for kind, (table, _) in _KINDS.items():
+        if of_kind[kind]:
+            connection.execute(table.insert(), _numbered(connection, table, run_id, of_kind[kind]))
     if of_kind[Preview]:
-        connection.execute(previews.insert(), _numbered(connection, previews, run_id, of_kind[Preview]))
         _thin_previews(connection, run_id)
     if of_kind[Event]:
         connection.execute(events.insert(), of_kind[Event])
@@ -45,24 +53,29 @@ def add(connection: Connection, run_id: str, items: Iterable[Measurement | Previ
 
 def truncate(connection: Connection, run_id: str, step: int) -> None:
     """Forget what came after a step."""
-    for table in (measurements, previews, events):
+    for table in (measurements, affinities, previews, events):
         connection.execute(delete(table).where(table.c.run_id == run_id, table.c.step > step))
 
 
 def last_step(connection: Connection, run_id: str, kind: type) -> int:
-    """The newest step of a Measurement or a Preview, -1 if there is none."""
-    table = measurements if kind is Measurement else previews
+    """The newest step of a Measurement, an Affinity or a Preview, -1 if there is none."""
+    table, _ = _KINDS[kind]
     step = connection.execute(select(func.max(table.c.step)).where(table.c.run_id == run_id)).scalar_one()
     return -1 if step is None else int(step)
 
 
-def check(item: Measurement | Preview, after: int) -> None:
+def check(item: Measurement | Affinity | Preview, after: int) -> None:
     """Raise ValueError unless the step is later than ``after`` and the arrays can be kept."""
-    noun = type(item).__name__.lower()
+    _, noun = _KINDS[type(item)]
     if item.step <= after:
         raise ValueError(
-            f"the steps of {noun}s must rise, got {item.step} after {after}: truncate(step) first when a run goes on"
+            f"the steps of {noun} must rise, got {item.step} after {after}: truncate(step) first when a run goes on"
         )
+    if isinstance(item, Affinity):
+        shape = np.shape(item.values)
+        if len(shape) != 2 or shape[0] != shape[1]:
+            raise ValueError(f"values of an affinity must have a row and a column per task, got shape {shape}")
+        return
     if isinstance(item, Preview):
         for name, array in item.arrays.items():
             if np.asarray(array).dtype.hasobject:
@@ -82,9 +95,9 @@ def check(item: Measurement | Preview, after: int) -> None:
             raise ValueError(f"{name} of a measurement of {n_tasks} tasks must have shape {shape}, got {got}")
 
 
-def count(connection: Connection, run_id: str) -> int:
-    """How many measurements a run has."""
-    query = select(func.max(measurements.c.number)).where(measurements.c.run_id == run_id)
+def count(connection: Connection, run_id: str, table: Table = measurements) -> int:
+    """How many measurements (or rows of another numbered table) a run has."""
+    query = select(func.max(table.c.number)).where(table.c.run_id == run_id)
     last = connection.execute(query).scalar_one()
     return 0 if last is None else int(last) + 1
 
@@ -93,24 +106,52 @@ def read_measurements(
     connection: Connection, run_id: str, *, after_step: int, limit: int | None, at_most: int | None
 ) -> list[Measurement]:
     """Measurements after a step: the first ``limit`` of them, or ``at_most`` evenly spread ones, the last among them."""
+    rows = _some(connection, select(measurements), measurements, run_id, after_step=after_step, limit=limit, at_most=at_most)
+    return [_as_measurement(row) for row in rows]
+
+
+def measured_steps(connection: Connection, run_id: str, *, at_most: int | None) -> list[int]:
+    """The steps of a run's measurements: all, or ``at_most`` evenly spread ones, the last among them."""
+    rows = _some(connection, select(measurements.c.step), measurements, run_id, at_most=at_most)
+    return [int(row.step) for row in rows]
+
+
+def read_affinities(
+    connection: Connection, run_id: str, *, after_step: int, limit: int | None, at_most: int | None
+) -> list[Affinity]:
+    """Affinities, as ``read_measurements``; none in a store of a version that did not know them."""
+    if not inspect(connection).has_table(affinities.name):
+        return []
+    rows = _some(connection, select(affinities), affinities, run_id, after_step=after_step, limit=limit, at_most=at_most)
+    return [_as_affinity(row) for row in rows]
+
+
+def _some(
+    connection: Connection,
+    query: Select[Any],
+    table: Table,
+    run_id: str,
+    *,
+    after_step: int = -1,
+    limit: int | None = None,
+    at_most: int | None,
+) -> Iterator[Row[Any]]:
+    """Rows of a numbered table after a step: the first ``limit`` of them, or ``at_most`` evenly spread ones and the last."""
     for name, value in (("limit", limit), ("at_most", at_most)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}: leave it out to read everything")
-    mine = select(measurements).where(measurements.c.run_id == run_id).order_by(measurements.c.number)
+    mine = query.where(table.c.run_id == run_id).order_by(table.c.number)
     if at_most is None:
-        query = mine.where(measurements.c.step > after_step).limit(limit)
-        return [_as_measurement(row) for row in connection.execute(query)]
-    first = select(func.min(measurements.c.number)).where(measurements.c.run_id == run_id, measurements.c.step > after_step)
+        yield from connection.execute(mine.where(table.c.step > after_step).limit(limit))
+        return
+    first = select(func.min(table.c.number)).where(table.c.run_id == run_id, table.c.step > after_step)
     start = connection.execute(first).scalar_one()
     if start is None:
-        return []
-    end = count(connection, run_id) if limit is None else min(start + limit, count(connection, run_id))
-    numbers = spread(int(start), end, at_most)
-    found = []
+        return
+    end = count(connection, run_id, table)
+    numbers = spread(int(start), end if limit is None else min(start + limit, end), at_most)
     for begin in range(0, len(numbers), _AT_A_TIME):
-        query = mine.where(measurements.c.number.in_(numbers[begin : begin + _AT_A_TIME]))
-        found += [_as_measurement(row) for row in connection.execute(query)]
-    return found
+        yield from connection.execute(mine.where(table.c.number.in_(numbers[begin : begin + _AT_A_TIME])))
 
 
 def read_measurement(connection: Connection, run_id: str, step: int | None) -> Measurement | None:
@@ -201,7 +242,18 @@ def _shape(item: Measurement) -> tuple[int, int]:
 
 def _pack_measurement(item: Measurement) -> bytes:
     arrays = (item.gramian, item.counts, item.losses, item.weights, item.changes)
-    return b"".join(np.asarray(array).astype(_NUMBER, copy=False).tobytes() for array in arrays)
+    return b"".join(_pack(array) for array in arrays)
+
+
+def _pack(array: NDArray[np.float32]) -> bytes:
+    return np.asarray(array).astype(_NUMBER, copy=False).tobytes()
+
+
+def _as_affinity(row: Row[Any]) -> Affinity:
+    values = np.frombuffer(row.block, _NUMBER)
+    if len(values) != row.tasks**2:
+        raise ValueError(f"the affinity at step {row.step} of run {row.run_id} is damaged: bring back a copy of the store")
+    return Affinity(int(row.step), row.epoch, row.time, values.copy().reshape(row.tasks, row.tasks))
 
 
 def _as_measurement(row: Row[tuple[object, ...]]) -> Measurement:

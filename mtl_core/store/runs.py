@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, delete, func, not_, or_, select, update
 
 from mtl_core.config import RunConfig
 from mtl_core.registry import no_such
+from mtl_core.store.database import Database
 from mtl_core.store.run import JSON_FIELDS, Change, Run, as_run, describe_choices, is_id, tidy_name, to_json
 from mtl_core.store.schema import changes, runs
 from mtl_core.store.states import ENDED, LIVE, Command, State, check_change, check_command
+from mtl_core.store.sweeps import is_held
+
+_AT_A_TIME = 5_000  # values bound in one query
 
 _FIELDS = (  # what a change of state may set beside it
     *("spec", "result", "error", "step", "steps", "epoch", "seconds"),
@@ -30,33 +34,59 @@ def insert(
     now: float,
 ) -> None:
     """Put a new run into the queue."""
+    connection.execute(runs.insert().values(**new_row(run_id, config, spec=spec, request=request, owner=owner, now=now)))
+    _note_change(connection, run_id, now, "queued", "")
+
+
+def insert_new(database: Database, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Put those of many runs (rows of ``new_row``) into the queue whose requests are not there yet."""
+    if not rows:
+        return
+    connection.execute(database.insert_new(runs, ("request",)), rows)
+    made = _existing(connection, [row["id"] for row in rows])
+    fresh = [{"run_id": row["id"], "time": row["queued"], "state": "queued", "reason": ""} for row in rows if row["id"] in made]
+    if fresh:
+        connection.execute(changes.insert(), fresh)
+
+
+def new_row(
+    run_id: str, config: RunConfig, *, spec: Mapping[str, Any] | None, request: str, owner: str, now: float
+) -> dict[str, Any]:
+    """A run as it enters the queue."""
     mapping = config.to_mapping()
     choices = describe_choices(mapping, spec)
     texts = {"reason": "", "device": "", "host": "", "worker": "", "error": "", "owner": owner}
-    connection.execute(
-        runs.insert().values(
-            id=run_id,
-            name=tidy_name(config.name, choices),
-            choices=choices,
-            config=to_json(mapping),
-            spec=None if spec is None else to_json(spec),
-            state="queued",
-            created=now,
-            queued=now,
-            step=0,
-            steps=config.training.steps,
-            epoch=0.0,
-            seconds=0.0,
-            request=request or None,
-            **texts,
-        )
-    )
-    _note_change(connection, run_id, now, "queued", "")
+    return {
+        "id": run_id,
+        "name": tidy_name(config.name, choices),
+        "choices": choices,
+        "config": to_json(mapping),
+        "spec": None if spec is None else to_json(spec),
+        "state": "queued",
+        "created": now,
+        "queued": now,
+        "step": 0,
+        "steps": config.training.steps,
+        "epoch": 0.0,
+        "seconds": 0.0,
+        "request": request or None,
+        **texts,
+    }
 
 
 def by_request(connection: Connection, request: str) -> str | None:
     """The run that came from a form, None if there is none."""
     return connection.execute(select(runs.c.id).where(runs.c.request == request)).scalar_one_or_none()
+
+
+def by_requests(connection: Connection, requests: Sequence[str]) -> dict[str, tuple[str, State]]:
+    """The runs that came from these requests: request -> id and state."""
+    found: dict[str, tuple[str, State]] = {}
+    for begin in range(0, len(requests), _AT_A_TIME):
+        mine = runs.c.request.in_(requests[begin : begin + _AT_A_TIME])
+        rows = connection.execute(select(runs.c.request, runs.c.id, runs.c.state).where(mine))
+        found |= {row.request: (row.id, row.state) for row in rows}
+    return found
 
 
 def get(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
@@ -112,14 +142,15 @@ def change(connection: Connection, run_id: str, state: State, *, reason: str, fi
 
 
 def is_waiting(connection: Connection, run_id: str | None) -> bool:
-    """Whether a run (or the one named) is in the queue."""
-    query = select(runs.c.id).where(runs.c.state == "queued").limit(1)
+    """Whether a run (or the one named) is in the queue and not held back by its paused sweep."""
+    query = select(runs.c.id).where(runs.c.state == "queued", not_(is_held())).limit(1)
     return connection.execute(query if run_id is None else query.where(runs.c.id == run_id)).first() is not None
 
 
 def claim(connection: Connection, worker: str, device: str, *, host: str, run_id: str | None, now: float) -> Run | None:
-    """Take the oldest queued run (or the one named), None if there is none: one statement, so that nobody takes it twice."""
-    oldest = select(runs.c.id).where(runs.c.state == "queued").order_by(runs.c.queued, runs.c.id).limit(1)
+    """Take the oldest queued run (or the one named) that no paused sweep holds back, None if there is none: one statement, so
+    that nobody takes it twice."""
+    oldest = select(runs.c.id).where(runs.c.state == "queued", not_(is_held())).order_by(runs.c.queued, runs.c.id).limit(1)
     if run_id is not None:
         oldest = oldest.where(runs.c.id == run_id)
     statement = (
@@ -189,6 +220,13 @@ def remove(connection: Connection, run_id: str) -> None:
     if run.state in LIVE:
         raise ValueError(f"run {run_id} is {run.state}: stop it first, then delete it")
     connection.execute(delete(runs).where(runs.c.id == run_id))
+
+
+def _existing(connection: Connection, ids: Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for begin in range(0, len(ids), _AT_A_TIME):
+        found.update(connection.execute(select(runs.c.id).where(runs.c.id.in_(ids[begin : begin + _AT_A_TIME]))).scalars())
+    return found
 
 
 def _times(state: State, before: Run, now: float) -> dict[str, Any]:

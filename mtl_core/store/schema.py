@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Connection,
     Double,
@@ -29,7 +30,7 @@ from mtl_core.store.database import Database, is_sqlite
 Step = Callable[[Connection], None]
 
 METADATA = MetaData()
-STEPS: tuple[Step, ...] = ()  # STEPS[n] brings a store of version n + 1 to n + 2; append only
+READABLE = 1  # a store from this version on may be read as it is: the steps since then only add tables
 _LOCK = 7_305_114  # any fixed number: two processes that open a store on a server take turns
 
 
@@ -131,6 +132,19 @@ previews = Table(
     UniqueConstraint("run_id", "step"),
 )
 
+affinities = Table(  # since version 2
+    "affinities",
+    METADATA,
+    _run_id(primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("step", BigInteger, nullable=False),
+    Column("epoch", Double, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("tasks", Integer, nullable=False),
+    Column("block", LargeBinary, nullable=False),
+    UniqueConstraint("run_id", "step"),
+)
+
 events = Table(
     "events",
     METADATA,
@@ -142,13 +156,60 @@ events = Table(
     Index("events_of_run", "run_id", "number"),
 )
 
+sweeps = Table(  # since version 3, like members and labels
+    "sweeps",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("config", Text, nullable=False),  # JSON
+    Column("created", Double, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
+members = Table(
+    "members",
+    METADATA,
+    Column("sweep_id", Text, ForeignKey("sweeps.id", ondelete="CASCADE"), primary_key=True, nullable=False),
+    Column("key", Text, primary_key=True),  # the same for equal configs
+    _run_id(),
+    Column("role", Text, nullable=False),
+    Column("number", Integer, nullable=False),  # place in the sweep
+    Column("expected", Double),  # seconds of training, as estimated when it was handed in
+    Index("members_of_run", "run_id"),
+)
+
+labels = Table(  # what people say of a run
+    "labels",
+    METADATA,
+    _run_id(primary_key=True),
+    Column("tags", Text, nullable=False),  # JSON
+    Column("note", Text, nullable=False),
+    Column("is_archived", Boolean, nullable=False),
+    Column("deleted", Double),  # when it was thrown away: it may still be taken back
+)
+
 facts = Table("facts", METADATA, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
 
 
-def prepare(database: Database, *, steps: tuple[Step, ...] = STEPS) -> int:
-    """Bring the store to the newest version and return that; a new store gets its tables. Raises ValueError.
+def _add_affinities(connection: Connection) -> None:
+    affinities.create(connection)
 
-    Safe when several processes open the store at once: the first one does it, the others find it done.
+
+def _add_sweeps_and_labels(connection: Connection) -> None:
+    for table in (sweeps, members, labels):
+        table.create(connection)
+
+
+# STEPS[n] brings a store of version n + 1 to n + 2; append only
+STEPS: tuple[Step, ...] = (_add_affinities, _add_sweeps_and_labels)
+
+
+def prepare(database: Database, *, steps: tuple[Step, ...] = STEPS, readable: int = READABLE) -> int:
+    """Bring the store to the newest version and return the one it has; a new store gets its tables. Raises ValueError.
+
+    Safe when several processes open the store at once: the first one does it, the others find it done. A store opened for
+    reading stays as it is, if its version is at least ``readable``.
     """
     newest = 1 + len(steps)
     with database.reading() as connection:
@@ -156,6 +217,8 @@ def prepare(database: Database, *, steps: tuple[Step, ...] = STEPS) -> int:
     if version == newest:
         return newest
     if database.read_only:
+        if version >= readable:
+            return version
         raise ValueError(
             f"the store {database.place} is of an older version: open it once for writing, which brings it up to date"
         )

@@ -6,7 +6,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from mtl_core.records import SPLITS, Event, Measurement, Preview, RunOutput, Scalars, Split
+from mtl_core.records import SPLITS, Affinity, Event, Measurement, Preview, RunOutput, Scalars, Split
 from mtl_core.store import levels, observations
 from mtl_core.store.database import Database
 from mtl_core.store.schema import columns as columns_table
@@ -27,7 +27,7 @@ class Writer:
         self._run_id = run_id
         self._write_blocks = database.upsert(series, ("run_id", "split", "level", "chunk"))
         self._series: dict[Split, SplitTails] = {}
-        self._others: list[Measurement | Preview | Event] = []
+        self._others: list[Measurement | Affinity | Preview | Event] = []
         self._last_steps: dict[type, int] = {}
 
     def append(self, item: RunOutput) -> None:
@@ -78,7 +78,7 @@ class Writer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
 
-    def _check(self, item: Measurement | Preview) -> None:
+    def _check(self, item: Measurement | Affinity | Preview) -> None:
         kind = type(item)
         if kind not in self._last_steps:
             with self._database.reading() as connection:

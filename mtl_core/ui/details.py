@@ -8,9 +8,9 @@ import streamlit as st
 
 from mtl_core import frames
 from mtl_core.config import RunConfig
+from mtl_core.estimate import in_words
 from mtl_core.store import Run, Store
 from mtl_core.ui import errors, live, status
-from mtl_core.ui.estimate import in_words
 
 LOG_LINES = 200
 EVENTS = 50

@@ -25,6 +25,12 @@ def figure(name: str, reading: Reading, view: View, *, key: str) -> None:
         legend(name)
 
 
+def empty(title: str, sentence: str) -> None:
+    """What stands where there is nothing yet."""
+    with st.container(border=True, key="card-empty"):
+        st.html(f'<div class="mtl-empty"><h3>{escape(title)}</h3><p>{escape(sentence)}</p></div>')
+
+
 def panels(name: str, reading: Reading, view: View, shown: Sequence[str], *, key: str) -> None:
     """Several drawings of one figure in one card, two in a row; how to read them is said once."""
     with st.container(border=True, key=f"card-{key}"):

@@ -30,6 +30,8 @@ def record(source: Store, run_id: str, target: Path = RECORDED) -> Path:
                     writer.append(rows)
             for measurement in source.measurements(run_id):
                 writer.append(measurement)
+            for affinity in source.affinities(run_id):
+                writer.append(affinity)
             steps = source.previews(run_id)
             for step in steps[:: max(1, len(steps) // PREVIEWS)]:
                 preview = source.preview(run_id, step)

@@ -8,11 +8,11 @@ from html import escape
 
 import streamlit as st
 
+from mtl_core.estimate import in_words, remaining
 from mtl_core.palette import state_colours
 from mtl_core.store import UNENDED, Run
 from mtl_core.ui import frame
 from mtl_core.ui.errors import plain
-from mtl_core.ui.estimate import in_words, remaining
 
 WHAT_NOW = {
     "queued": "It starts by itself, once a worker is ready and a device has a free place.",

@@ -127,7 +127,8 @@ def weighting(draft: Draft) -> dict[str, Any]:
 
 def _about(facts: Mapping[str, Any]) -> None:
     paper = facts["paper"]
-    passes = "one backward pass per step" if facts["asks"] == "losses" else "one trunk backward pass per task and step"
+    usual = {"1": "one backward pass per step", "T": "one trunk backward pass per task and step"}
+    passes = usual.get(facts["backward_passes"], f"{facts['backward_passes']} backward passes through the trunk per step")
     link = f'<a href="{escape(paper["link"], quote=True)}" target="_blank" rel="noopener">{escape(paper["title"])}</a>'
     lines = [f"<b>Helps when</b> {escape(facts['helps'])}", f"<b>Hurts when</b> {escape(facts['hurts'])}"]
     lines += [f"<b>Costs</b> {passes}", f"<b>Paper</b> {escape(paper['authors'])} ({paper['year']}). {link}"]

@@ -12,11 +12,11 @@ import streamlit as st
 
 from mtl_core import jobs
 from mtl_core.config import RunConfig
+from mtl_core.estimate import estimate, in_words, learn
 from mtl_core.plan import check
 from mtl_core.store import Store
 from mtl_core.ui import errors, frame, visitor
 from mtl_core.ui.draft_state import Draft
-from mtl_core.ui.estimate import estimate, in_words, learn
 from mtl_core.ui.presets import PRESETS
 
 

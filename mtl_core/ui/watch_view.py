@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Literal
 
 import streamlit as st
 
 from mtl_core.figures import FIGURES, View
 from mtl_core.store import Run, Store
-from mtl_core.ui import details, frame, live, tiles
+from mtl_core.ui import conflict_view, details, frame, live, tiles, what_if_view
 from mtl_core.ui.tail import Reading, tail
 
-SECTIONS = ("Overview", "Learning", "Weights", "Conflict", "Predictions", "Details")
+SECTIONS = ("Overview", "Learning", "Weights", "Conflict", "What if", "Predictions", "Details")
 Axis = Literal["step", "epoch", "time"]
 AXES: dict[Axis, str] = {"step": "Step", "epoch": "Epoch", "time": "Time"}
 SMOOTHING = (0, 5, 20, 50, 200, 1000)  # steps
@@ -82,23 +81,18 @@ def section(store: Store, run: Run, choice: Choice) -> None:
     if run.error and choice.section in ("Overview", "Details"):
         details.error(run)
     if run.spec is None and choice.section != "Details":
-        empty("Nothing recorded yet", "The first numbers appear here as soon as a worker has taken up the run.")
+        live.empty("Nothing recorded yet", "The first numbers appear here as soon as a worker has taken up the run.")
         return
     sections = {
         "Overview": _overview,
         "Learning": _learning,
         "Weights": _weights,
         "Conflict": _conflict,
+        "What if": _what_if,
         "Predictions": _predictions,
         "Details": _details,
     }
     sections[choice.section](store, run, choice)
-
-
-def empty(title: str, sentence: str) -> None:
-    """What stands where there is nothing yet."""
-    with st.container(border=True, key="card-empty"):
-        st.html(f'<div class="mtl-empty"><h3>{escape(title)}</h3><p>{escape(sentence)}</p></div>')
 
 
 def _overview(store: Store, run: Run, choice: Choice) -> None:
@@ -138,21 +132,13 @@ def _weights(store: Store, run: Run, choice: Choice) -> None:
 
 
 def _conflict(store: Store, run: Run, choice: Choice) -> None:
-    if not FIGURES["cosine_curves"].applies(run.spec or {}):
-        empty(
-            "No conflict to show",
-            "Conflict needs at least two tasks and one shared stage. Raise the depth or add a task on Train.",
-        )
-        return
     reading = read(store, run, choice)
-    left, right = live.halves("conflict")
-    with left:
-        _if_it_applies("cosine_matrix", reading, choice)
-        _if_it_applies("conflict_by_stage", reading, choice)
-    with right:
-        _if_it_applies("cosine_curves", reading, choice)
-        _if_it_applies("gradient_norms", reading, choice)
-    _if_it_applies("who_pays", reading, choice)
+    whole = reading if live.window(choice.x) is None else read(store, run, choice, is_whole=True)
+    conflict_view.show(run, reading, choice.view, whole=whole)
+
+
+def _what_if(store: Store, run: Run, choice: Choice) -> None:
+    what_if_view.show(store, run, choice.view)
 
 
 def _predictions(store: Store, run: Run, choice: Choice) -> None:

@@ -30,8 +30,9 @@ def same_angle(gram: Array, eps: float) -> tuple[Array, Array]:
 def impartial(gram_TT: Tensor, eps: float) -> Tensor:
     """IMTL-G's weights [T], in float64 where the Gramian is: the affine mix of gradients with equal projections on them all.
 
-    For two tasks they are (|g₂|, |g₁|) / (|g₁| + |g₂|). Gradients of zero get 0 and the others are solved without them. All
-    are 0 where only a step of length 0 is impartial: the unit gradients, or the gradients, are linearly dependent.
+    For two tasks they are (|g₂|, |g₁|) / (|g₁| + |g₂|). Gradients of zero get 0 and the others are solved without them. Where
+    unit gradients are dependent in one way (three tasks in a plane), the weights are those of the step of length 0; where
+    in several, or where no such mix sums to 1, all are 0.
 
     >>> impartial(torch.tensor([[1.0, 0.0], [0.0, 9.0]]), 1.2e-7)
     tensor([0.7500, 0.2500], dtype=torch.float64)
@@ -49,16 +50,35 @@ def _of_two(gram: Tensor) -> Tensor:
 
 
 def _affine(gram: Array, eps: float) -> Array:
-    mix, reached = same_angle(gram, eps)
     norms = np.sqrt(np.maximum(gram.diagonal(), 0.0))
     pulls = norms > 0
-    nought = resolution(len(gram), eps)
     weights = np.zeros(len(gram))
-    if not pulls.any() or np.abs(reached[pulls] - 1).max() > nought:
+    if not pulls.any():
         return weights
-    weights[pulls] = mix[pulls] * (norms[pulls].min() / norms[pulls])  # w ∝ v/|g|
+    lengths = norms[pulls]
+    mix = _even_mix(gram[np.ix_(pulls, pulls)] / lengths[:, None] / lengths[None, :], eps)
+    if mix is None:
+        return weights
+    weights[pulls] = mix * (lengths.min() / lengths)  # w ∝ v/|g|
     total = weights.sum()
-    if abs(total) <= nought * np.abs(weights).sum():
+    if abs(total) <= resolution(len(gram), eps) * np.abs(weights).sum():
         return np.zeros(len(gram))
     weights /= total
     return weights
+
+
+def _even_mix(cosines: Array, eps: float) -> Array | None:
+    """The v, up to its length, with one value for all uᵢ · Σ vⱼuⱼ; None if several mixes have it and all of them are 0.
+
+    Where the unit gradients are dependent in one way only, that way is the mix, and its value 0: what the answer tends to as
+    gradients become so.
+    """
+    mix, reached = same_angle(cosines, eps)
+    nought = resolution(len(cosines), eps)
+    if np.abs(reached - 1).max() <= nought:
+        return mix
+    axes, lengths, _ = np.linalg.svd(vectors(cosines, eps))
+    if len(lengths) < len(cosines) - 1:
+        return None
+    way: Array = axes[:, -1]
+    return np.where(np.abs(way) > nought, way, 0.0)  # a short gradient would blow up what is rounding

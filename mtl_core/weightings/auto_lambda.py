@@ -45,7 +45,7 @@ class AutoLambda(Weighting):
     tensor([0., 1.])
     >>> scheme.after_outlook(torch.tensor([-0.5, 0.25]))  # more of a lowers the validation loss, more of b raises it
     >>> scheme.lambda_T.grad
-    tensor([-0.5000,  0.2500])
+    tensor([-0.5000,  0.2500], dtype=torch.float64)
     """
 
     title = "Auto-λ"
@@ -79,7 +79,7 @@ class AutoLambda(Weighting):
 
     def __init__(self, knobs: AutoLambdaKnobs, setting: Setting) -> None:
         super().__init__(knobs, setting)
-        self.lambda_T = nn.Parameter(torch.full((self.n_tasks,), knobs.init))
+        self.lambda_T = nn.Parameter(torch.full((self.n_tasks,), knobs.init, dtype=torch.float64))
 
     @classmethod
     def check(cls, knobs: AutoLambdaKnobs, tasks: Sequence[str]) -> None:

@@ -76,7 +76,7 @@ class GradDrop(Weighting):
         super().__init__(knobs, setting)
         leaks = knobs.leak * self.n_tasks if len(knobs.leak) == 1 else knobs.leak
         self.has_leak = any(leaks)
-        self.register_buffer("leak_T", torch.tensor(leaks), persistent=False)
+        self.register_buffer("leak_T", torch.tensor(leaks, dtype=torch.float64), persistent=False)
 
     @classmethod
     def check(cls, knobs: GradDropKnobs, tasks: Sequence[str]) -> None:

@@ -43,9 +43,9 @@ class IMTLG(Weighting):
     )
     departs = (
         "A gradient of zero takes no part (the formula divides by its length, and public code gives NaN). Tasks with gradients in "
-        "the same direction share evenly; LibMTL fails there. Where only a step of length 0 is impartial, as for opposite "
-        "gradients or more tasks than dimensions, it is 0: torchjd's pseudo-inverse then ascends some task. Heads: unit, as in "
-        "LibMTL; nash-mtl weighs them."
+        "the same direction add the same to the step; LibMTL fails there. Where only a step of length 0 is impartial, as for opposite "
+        "gradients or more tasks than dimensions, it is 0 (and so are all weights if several mixes give it): torchjd's "
+        "pseudo-inverse then ascends some task. Heads: unit, as in LibMTL; nash-mtl weighs them."
     )
     Knobs = GramianKnobs
 

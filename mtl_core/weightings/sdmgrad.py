@@ -70,8 +70,8 @@ class SDMGrad(Weighting):
     )
     departs = (
         "As in public code (the paper has a plain step size) J₁J₂ᵀ is divided by the square of the mean gradient length and the search "
-        "has momentum 0.5. Public code guards that division by adding 1e-4 or 1e-8; here 1e-8 of the largest entry, so units do not "
-        "matter. In the authors' code all three sets of gradients are the last one (an aliased list) and the step is T times longer. "
+        "has momentum 0.5. Public code guards that division by adding 1e-4 or 1e-8, which the overshooting search makes visible; here "
+        "nothing is added, and the divisor is at least 1e-8 of the largest entry. In the authors' code all three sets of gradients are the last one (an aliased list) and the step is T times longer. "
         "On the representation independent parts have nothing in common to compare: one batch serves for all, and the guarantee is lost. "
         "Tasks absent from a batch keep their w."
     )
@@ -105,7 +105,7 @@ class SDMGrad(Weighting):
         if not (np.isfinite(gram).all() and np.isfinite(w).all()):
             return np.full_like(w, np.nan)
         length = np.sqrt(np.maximum(gram.diagonal(), 0.0)).mean()  # independent parts may disagree: a product below 0
-        divisor = length**2 + 1e-8 * np.abs(gram).max()
+        divisor = max(length**2, 1e-8 * np.abs(gram).max())
         if divisor == 0:
             return w  # no gradients, no news
         slopes = gram / divisor

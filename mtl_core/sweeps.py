@@ -1,0 +1,206 @@
+"""Sweeps: many runs from one file, with an equal budget for every scheme and the single-task baseline beside them.
+
+A sweep says what all runs have in common (``base``) and which settings take several values (``vary``). Expanding it gives the
+same runs in the same order on every machine, and each run a key of its own: handing a sweep in twice never runs anything twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+
+from mtl_core.config import RunConfig, load_yaml
+from mtl_core.registry import Knobs, explain, no_such
+
+MOST_RUNS = 5_000
+SEED = "training.seed"
+SCHEME = "weighting"
+Role = Literal["run", "baseline"]
+
+
+class Sweep(Knobs):
+    """What to run.
+
+    >>> sweep = Sweep.from_yaml("vary: {weighting: [equal, mgda], training.seed: [0, 1, 2]}")
+    >>> len(sweep.members())  # 2 schemes × 3 seeds, and the single-task baseline for each seed
+    9
+    """
+
+    name: str = Field("", max_length=80, title="Name")
+    base: dict[str, Any] = Field(
+        default_factory=dict, title="Base", description="What all runs have in common, as in a run's config."
+    )
+    vary: dict[str, list[Any]] = Field(
+        default_factory=dict,
+        title="Vary",
+        description="Settings with several values: weighting: [equal, {name: cagrad, c: 0.4}], training.lr: [0.001, 0.01] …",
+    )
+    per_scheme: dict[str, dict[str, list[Any]]] = Field(
+        default_factory=dict, title="Per scheme", description="Knobs that one scheme alone has: cagrad: {c: [0.2, 0.4]}."
+    )
+    search: Literal["grid", "random"] = Field("grid", title="Search", description="Every combination, or some drawn at random.")
+    trials: int = Field(8, ge=1, le=1000, title="Trials", description="random: combinations per scheme, each with every seed.")
+    seed: int = Field(0, ge=0, lt=2**31, title="Seed of the draw", description="random: which combinations are drawn.")
+    baselines: bool = Field(
+        True,
+        title="Single-task baselines",
+        description="Also train separate networks (sharing depth 0, equal weights), for every setting that concerns them.",
+    )
+
+    @field_validator("vary", mode="before")
+    @classmethod
+    def _lists(cls, vary: Any) -> Any:
+        if not isinstance(vary, Mapping):
+            raise ValueError("needs settings with lists of values, as in training.lr: [0.001, 0.01]")
+        for key, values in vary.items():
+            if not isinstance(values, list) or not values:
+                raise ValueError(f"{key} needs a list of values, as in {key}: [1, 2]")
+        return {str(key): values for key, values in vary.items()}
+
+    @classmethod
+    def from_mapping(cls, values: Any) -> Sweep:
+        """Read plain values and check every run that they mean. Raises ValueError in sentences."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a sweep is a mapping with base and vary, got {type(values).__name__}")
+        unknown = [key for key in values if key not in cls.model_fields]
+        if unknown:
+            raise ValueError("; ".join(no_such("key of a sweep", key, cls.model_fields) for key in unknown))
+        try:
+            sweep = cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise ValueError(explain(error, "sweep")) from None
+        sweep.members()
+        return sweep
+
+    @classmethod
+    def from_yaml(cls, text: str | bytes) -> Sweep:
+        """Read YAML or JSON text. Raises ValueError."""
+        return cls.from_mapping(load_yaml(text))
+
+    def members(self) -> list[Member]:
+        """All runs, baselines first, each config once. Raises ValueError for a setting that no run can have."""
+        found: dict[str, Member] = {}
+        for member in (*self._baselines(), *self._runs()):
+            found.setdefault(member.key, member)
+            if len(found) > MOST_RUNS:
+                raise ValueError(f"the sweep has more than {MOST_RUNS:,} runs: vary less, or draw at random")
+        return list(found.values())
+
+    @property
+    def seeds(self) -> list[Any]:
+        """The seeds that every combination runs with."""
+        return self.vary.get(SEED) or [self._base().training.seed]
+
+    def _runs(self) -> Iterator[Member]:
+        by_scheme = {index: self._combinations(scheme) for index, scheme in enumerate(self._schemes())}
+        sizes = {len(combinations) for combinations in by_scheme.values()}
+        if len(sizes) > 1:
+            raise ValueError(
+                f"the schemes would get unequal budgets ({', '.join(map(str, sorted(sizes)))} combinations), which makes them "
+                "incomparable: give each as many values, or choose search: random with trials per scheme"
+            )
+        for combinations in by_scheme.values():
+            for settings in combinations:
+                for seed in self.seeds:
+                    yield Member.of(self._config({**settings, SEED: seed}), "run")
+
+    def _combinations(self, scheme: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+        """The settings of one scheme, seeds apart."""
+        lists = {key: values for key, values in self.vary.items() if key not in (SEED, SCHEME)}
+        start: dict[str, Any] = {}
+        if scheme is not None:
+            start = {SCHEME: dict(scheme)}
+        own = self.per_scheme.get(self._name_of(scheme), {})
+        lists |= {f"{SCHEME}.{knob}": values for knob, values in own.items()}
+        n = math.prod(len(values) for values in lists.values())
+        if self.search == "grid" or n <= self.trials:
+            if n > MOST_RUNS:
+                raise ValueError(f"the grid has {n:,} combinations, at most {MOST_RUNS:,} are run: choose search: random")
+            return [start | dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]
+        dice = random.Random(f"{self.seed}/{self._name_of(scheme)}")
+        places = dice.sample(range(n), self.trials)  # without repeats
+        return [start | _pick(lists, place) for place in places]
+
+    def _schemes(self) -> Sequence[Mapping[str, Any] | None]:
+        chosen = self.vary.get(SCHEME)
+        if chosen is None:
+            return [None]
+        schemes = [{"name": one} if isinstance(one, str) else one for one in chosen]
+        for one in schemes:
+            if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+                raise ValueError(f"weighting: each value must be a name or {{name: …, knob: value}}, got {one!r}")
+        named = {str(one["name"]) for one in schemes}
+        for name in self.per_scheme:
+            if name not in named:
+                raise ValueError(no_such("scheme that per_scheme may name", name, sorted(named)))
+        return schemes
+
+    def _name_of(self, scheme: Mapping[str, Any] | None) -> str:
+        if scheme is not None:
+            return str(scheme["name"])
+        return str(self._base().weighting["name"])
+
+    def _baselines(self) -> Iterator[Member]:
+        """Separate networks for every combination of what is left when scheme and depth make no difference."""
+        if not self.baselines:
+            return
+        lists = {key: values for key, values in self.vary.items() if not key.startswith((SCHEME, "architecture.depth"))}
+        for chosen in product(*lists.values()):
+            settings = dict(zip(lists, chosen, strict=True))
+            yield Member.of(self._config({**settings, SCHEME: {"name": "equal"}, "architecture.depth": 0}), "baseline")
+
+    def _base(self) -> RunConfig:
+        return RunConfig.from_mapping(self.base)
+
+    def _config(self, settings: Mapping[str, Any]) -> RunConfig:
+        values = self._base().to_mapping()
+        for key, value in settings.items():
+            _put(values, key, value)
+        values.pop("name", None)  # the run's choices name it
+        return RunConfig.from_mapping(values)
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a sweep; ``key`` is the same for equal configs, whatever sweep they stand in."""
+
+    key: str
+    role: Role
+    config: RunConfig
+
+    @classmethod
+    def of(cls, config: RunConfig, role: Role) -> Member:
+        text = json.dumps(config.to_mapping(), sort_keys=True)
+        return cls(hashlib.blake2b(text.encode(), digest_size=12).hexdigest(), role, config)
+
+
+def _pick(lists: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
+    """The combination at that place of the grid."""
+    settings = {}
+    for key, values in lists.items():
+        place, position = divmod(place, len(values))
+        settings[key] = values[position]
+    return settings
+
+
+def _put(values: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = values.get(parent)
+        if isinstance(inner, str):
+            inner = {"name": inner}
+        if inner is None:
+            inner = {}
+        if not isinstance(inner, dict):
+            raise ValueError(f"{key}: {parent} holds a single value, so {key} has nowhere to go")
+        values[parent] = inner
+        values = inner
+    values[last] = value
