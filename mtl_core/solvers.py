@@ -48,6 +48,8 @@ def nearest(points: Array) -> Array:
         at_origin: Array = np.asarray(norms <= 0, dtype=np.float64)
         at_origin /= at_origin.sum()
         return at_origin
+    if len(points) == 2:
+        return _nearest_of_two(points, norms)
     shares = norms.min() / norms  # u = w·norm: Σ w = 1 becomes shares · u = const
     columns = np.vstack([(points / norms[:, None]).T, shares])
     target = np.zeros(len(columns))
@@ -55,6 +57,19 @@ def nearest(points: Array) -> Array:
     weights = non_negative_least_squares(columns, target) * shares
     total: Array = weights / weights.sum()
     return total
+
+
+def _nearest_of_two(points: Array, norms: Array) -> Array:
+    """The closed form, on unit vectors times their lengths: the shorter point's share of the longer one's weight."""
+    short, long = (0, 1) if norms[0] <= norms[1] else (1, 0)
+    ratio = norms[short] / norms[long]
+    cosine = float(points[short] @ points[long]) / norms[short] / norms[long]
+    to_long = max(ratio - cosine, 0.0) * ratio  # |short|² − short·long, over |long|²
+    to_short = 1.0 - cosine * ratio
+    weights = np.zeros(2)
+    total = to_long + to_short
+    weights[[short, long]] = (0.5, 0.5) if total <= 0 else (to_short / total, to_long / total)  # one and the same point
+    return weights
 
 
 def non_negative_least_squares(columns: Array, target: Array) -> Array:

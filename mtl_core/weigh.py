@@ -90,7 +90,10 @@ def answer_request(request: object) -> dict[str, Any]:
 
 def _answer(scheme: Weighting, rows: Tensor, losses_T: Tensor) -> tuple[Tensor | None, Tensor]:
     if scheme.asks == "gradients":
-        return None, scheme.direction(rows, losses_T).detach() * scheme.factor
+        direction_P = scheme.direction(rows, losses_T).detach() * scheme.factor
+        mix = scheme.mix(losses_T)
+        is_mix = mix is not None and torch.allclose(rows.T @ (mix * scheme.factor), direction_P, rtol=1e-9, atol=0)
+        return mix * scheme.factor if mix is not None and is_mix else None, direction_P
     if scheme.asks == "gramian":
         gram_TT = rows @ rows.T
         if not gram_TT.isfinite().all():

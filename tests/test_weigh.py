@@ -86,7 +86,7 @@ BAD = [
     ({"scheme": "rlw", "gradients": HAND, "seed": True}, "seed must be a whole number"),
     (
         {"scheme": "cagrad", "gradients": HAND, "knobs": {"d": 1}},
-        "no knob of weighting cagrad is called 'd'. There are: scale, heads, c.",
+        "no knob of weighting cagrad is called 'd'. There are: scale, heads, on, c.",
     ),
     ({"scheme": "cagrad", "gradients": HAND, "knobs": {"c": "much"}}, "valid number"),
     ({"scheme": "cagrad", "gradients": HAND, "knobs": {"name": "mgda"}}, "no knob of weighting cagrad is called 'name'"),
@@ -133,3 +133,12 @@ def test_a_batch_is_answered_as_it_comes() -> None:
             yield json.dumps({"scheme": "equal", "gradients": HAND})
 
     assert next(iter(weigh_lines(endless()))) == weigh("equal", HAND)
+
+
+def test_a_scheme_that_sees_gradients_tells_its_weights_where_its_step_is_a_mix_of_them() -> None:
+    gradients = [[1.0, 0.0], [-0.5, 1.0]]
+    excess = weigh("excess_mtl", gradients)
+    assert excess["weights"] == pytest.approx([0.5, 0.5])
+    assert excess["direction"] == pytest.approx([0.25, 0.5])
+    assert weigh("graddrop", gradients)["weights"] is None
+    assert weigh("db_mtl", gradients)["weights"] is None  # a mix of remembered gradients

@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterable, Set
 from types import FrameType
 
 from mtl_core.jobs import checkup, endings
@@ -160,16 +161,11 @@ class Supervisor:
     # -- the queue --------------------------------------------------------------------------------------------------
 
     def _assign(self, live: list[Run]) -> None:
-        """Give the oldest queued run that has a free device to the standby worker; single runs, which somebody waits for, come
-        before those of sweeps."""
-        queued = [run for run in live if run.state == "queued"]
-        if self.standby is None or not self.standby.is_ready or not queued:
+        """Give the first queued run that has a free device to the standby worker."""
+        if self.standby is None or not self.standby.is_ready:
             return
         taken = Counter(run.device for run in live if run.state == "running" or run.command == "resume")
-        held = self.store.held()
-        for run in sorted(queued, key=lambda run: (is_of_sweep(run.request), run.queued, run.id)):
-            if run.id in held:
-                continue
+        for run in in_turn(live, self.store.held()):
             wanted = str(run.config.get("training", {}).get("device", "auto"))
             key = place(wanted, taken, self._known)
             if key is not None and self._hand_over(run, key):
@@ -217,6 +213,12 @@ class Supervisor:
 
     def _tell(self, number: int, frame: FrameType | None) -> None:
         self._is_told = True
+
+
+def in_turn(live: Iterable[Run], held: Set[str]) -> list[Run]:
+    """The queued runs that nothing holds back, oldest first; single runs, which somebody waits for, before those of sweeps."""
+    queued = [run for run in live if run.state == "queued" and run.id not in held]
+    return sorted(queued, key=lambda run: (is_of_sweep(run.request), run.queued, run.id))
 
 
 def serve(store: Store, *, lock: int | None = None, idle_minutes: int | None = None) -> bool:
