@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,11 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.config import RunConfig
+from mtl_core.ui.address import Address
 from mtl_core.ui.drafts import mend
 from mtl_core.ui.links import from_params, to_params
 
 KEY = "train.draft"
-STALE_S = 3.0  # a click may arrive with the address of a moment ago; later an old address means the Back button
 
 
 @dataclass
@@ -25,8 +24,7 @@ class Draft:
     config: RunConfig
     slips: list[str] = field(default_factory=list)
     generation: int = 0
-    url: dict[str, str] = field(default_factory=dict)
-    left_at: dict[str, float] = field(default_factory=dict)
+    address: Address = field(default_factory=Address)
     memory: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     request: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -48,21 +46,12 @@ class Draft:
             ("weighting", config.weighting),
         ):
             self.memory[part, choice["name"]] = choice
-        params = to_params(config)
-        if params != self.url:
-            self.left_at[str(self.url)] = time.monotonic()
-            self.url = params  # before the page is told: a new click may end this run right there
-        if params != dict(st.query_params):
-            st.query_params.from_dict(params)
+        self.address.say(to_params(config))
 
     def recall(self, part: str, name: str) -> dict[str, Any]:
         """The knobs that a variant had when it was last chosen: to look at another one and come back loses nothing."""
         choice: dict[str, Any] = getattr(self.config, part)
         return choice if choice["name"] == name else self.memory.get((part, name), {})
-
-    def is_stale(self, url: Mapping[str, str]) -> bool:
-        """Whether that address is one that we ourselves left a moment ago."""
-        return time.monotonic() - self.left_at.get(str(dict(url)), float("-inf")) < STALE_S
 
 
 def current() -> Draft:
@@ -72,7 +61,7 @@ def current() -> Draft:
     if draft is None:
         draft = st.session_state[KEY] = Draft(RunConfig())
         _follow(draft, url)
-    elif url and url != draft.url and not draft.is_stale(url):
+    elif draft.address.is_new(url):
         _follow(draft, url)
     return draft
 
@@ -80,4 +69,4 @@ def current() -> Draft:
 def _follow(draft: Draft, url: dict[str, str]) -> None:
     values, slips = from_params(url)
     draft.fill(values, slips)
-    draft.url = url
+    draft.address.take(url)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import streamlit as st
 
+from mtl_core.ui.address import Address
 from mtl_core.ui.methods_scene import MOST_TASKS, Scene, read_scene, scene_params, usual_scene
 
 KEY = "methods.memory"
-STALE_S = 3.0  # a click may arrive with the address of a moment ago; later an old address means the Back button
 
 
 @dataclass
@@ -22,8 +20,7 @@ class Memory:
     scene: Scene = field(default_factory=usual_scene)
     slips: list[str] = field(default_factory=list)
     generation: int = 0
-    url: dict[str, str] = field(default_factory=dict)
-    left_at: dict[str, float] = field(default_factory=dict)
+    address: Address = field(default_factory=Address)
     knobs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def show(self, scene: Scene) -> None:
@@ -39,22 +36,12 @@ class Memory:
         """Remember what the widgets say now, and say it in the address bar."""
         self.scene = scene
         self.knobs[scene.scheme] = scene.knobs
-        params = scene_params(scene)
-        if params != self.url:
-            self.left_at = {address: left for address, left in self.left_at.items() if time.monotonic() - left < STALE_S}
-            self.left_at[str(self.url)] = time.monotonic()
-            self.url = params
-        if params != dict(st.query_params):
-            st.query_params.from_dict(params)
+        self.address.say(scene_params(scene))
 
     def choose(self, scheme: str) -> None:
         """Show another scheme; its knobs are as they were left."""
         self.slips = []
         self.keep(replace(self.scene, weighting={"name": scheme, **self.knobs.get(scheme, {})}))
-
-    def is_stale(self, url: Mapping[str, str]) -> bool:
-        """Whether that address is one that we ourselves left a moment ago."""
-        return time.monotonic() - self.left_at.get(str(dict(url)), float("-inf")) < STALE_S
 
 
 def current() -> Memory:
@@ -64,9 +51,9 @@ def current() -> Memory:
     if memory is None:
         memory = st.session_state[KEY] = Memory()
         _follow(memory, url)
-    elif url and url != memory.url and not memory.is_stale(url):
+    elif memory.address.is_new(url):
         _follow(memory, url)
-    elif url != memory.url:
+    elif url != memory.address.url:
         memory.keep(memory.scene)
     return memory
 

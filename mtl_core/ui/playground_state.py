@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import streamlit as st
 
+from mtl_core.ui.address import Address
 from mtl_core.ui.playground_choice import Choice, from_params, to_params
 
 KEY = "playground"
-STALE_S = 3.0  # a click may arrive with the address of a moment ago; later an old address means the Back button
 
 
 @dataclass
@@ -21,13 +20,12 @@ class Memory:
     choice: Choice = field(default_factory=Choice)
     slips: list[str] = field(default_factory=list)
     generation: int = 0
-    url: dict[str, str] = field(default_factory=dict)
-    left_at: dict[str, float] = field(default_factory=dict)
+    address: Address = field(default_factory=Address)
 
     def follow(self, url: Mapping[str, str]) -> None:
         """Fill the form from a link."""
         self.choice, self.slips = from_params(url)
-        self.url = dict(url)
+        self.address.take(url)
         self.generation += 1
 
     def keep(self, choice: Choice) -> None:
@@ -35,16 +33,7 @@ class Memory:
         if choice != self.choice:
             self.slips = []
         self.choice = choice
-        params = to_params(choice)
-        if params != self.url:
-            self.left_at[str(self.url)] = time.monotonic()
-            self.url = params
-        if params != dict(st.query_params):
-            st.query_params.from_dict(params)
-
-    def is_stale(self, url: Mapping[str, str]) -> bool:
-        """Whether that address is one that we ourselves left a moment ago."""
-        return time.monotonic() - self.left_at.get(str(dict(url)), float("-inf")) < STALE_S
+        self.address.say(to_params(choice))
 
 
 def current() -> Memory:
@@ -54,6 +43,6 @@ def current() -> Memory:
     if memory is None:
         memory = st.session_state[KEY] = Memory()
         memory.follow(url)
-    elif url and url != memory.url and not memory.is_stale(url):
+    elif memory.address.is_new(url):
         memory.follow(url)
     return memory

@@ -98,6 +98,7 @@ class Weighting(nn.Module, Variant):
     hurts: ClassVar[str]
     departs: ClassVar[str] = ""  # where this code leaves the paper, or public code does
     passes: ClassVar[str] = ""  # backward passes through the trunk per step, where it is not 1 (losses) or T
+    needs_parts: ClassVar[bool] = False
     looks_again: ClassVar[bool] = False
     looks_ahead: ClassVar[bool] = False
     Knobs: ClassVar[type[Knobs]] = WeightingKnobs
@@ -118,7 +119,9 @@ class Weighting(nn.Module, Variant):
     @classmethod
     def trunk_passes(cls, knobs: Any, n_tasks: int) -> float:
         """What a step costs the trunk, in backward passes (a forward pass counts as half of one)."""
-        return 1.0 if cls.asks == "losses" or getattr(knobs, "on", "parameters") != "parameters" else float(n_tasks)
+        if cls.asks == "losses" or getattr(knobs, "on", "parameters") != "parameters":
+            return 1.0
+        return (2 * n_tasks + 1) / 3 if cls.needs_parts else float(n_tasks)  # parts: T passes on two thirds, one on the last
 
     def objective(self, losses_T: Tensor) -> Tensor:
         """A scalar to descend, differentiable in the losses (and in the scheme's own parameters)."""
@@ -152,8 +155,11 @@ class Weighting(nn.Module, Variant):
 
     @property
     def n_parts(self) -> int:
-        """1, or 3: then ``weights`` gets J₁J₂ᵀ of two disjoint parts of the batch, and the step is taken on the third."""
-        return 1
+        """1, or 3: then ``weights`` gets J₁J₂ᵀ of two disjoint parts of the batch, and the step is taken on the third.
+
+        On the representation disjoint parts have nothing in common to compare, so the batch stays whole.
+        """
+        return 3 if self.needs_parts and self.on != "representation" else 1
 
     def after_step(self, losses_T: Tensor) -> None:
         """Called after each optimiser step with that step's losses (detached)."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -47,6 +45,7 @@ class MoDo(Weighting):
 
     title = "MoDo"
     asks = "gramian"
+    needs_parts = True
     paper = Paper(
         "Chen, Fernando, Ying, Chen",
         2023,
@@ -72,14 +71,6 @@ class MoDo(Weighting):
     def __init__(self, knobs: MoDoKnobs, setting: Setting) -> None:
         super().__init__(knobs, setting)
         self.register_buffer("lambda_T", torch.full((self.n_tasks,), 1.0 / self.n_tasks, dtype=torch.float64))
-
-    @property
-    def n_parts(self) -> int:
-        return 1 if self.on == "representation" else 3
-
-    @classmethod
-    def trunk_passes(cls, knobs: Any, n_tasks: int) -> float:
-        return (2 * n_tasks + 1) / 3 if knobs.on == "parameters" else 1.0
 
     def weights(self, gram_TT: Tensor, losses_T: Tensor) -> Tensor:
         mix, share = among(self.lambda_T, self.active)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from pydantic import Field
@@ -51,6 +49,7 @@ class SDMGrad(Weighting):
 
     title = "SDMGrad"
     asks = "gramian"
+    needs_parts = True
     paper = Paper(
         "Xiao, Ban, Ji",
         2023,
@@ -84,14 +83,6 @@ class SDMGrad(Weighting):
     def __init__(self, knobs: SDMGradKnobs, setting: Setting) -> None:
         super().__init__(knobs, setting)
         self.register_buffer("w_T", torch.full((self.n_tasks,), 1.0 / self.n_tasks, dtype=torch.float64))
-
-    @property
-    def n_parts(self) -> int:
-        return 1 if self.on == "representation" else 3
-
-    @classmethod
-    def trunk_passes(cls, knobs: Any, n_tasks: int) -> float:
-        return (2 * n_tasks + 1) / 3 if knobs.on == "parameters" else 1.0
 
     def weights(self, gram_TT: Tensor, losses_T: Tensor) -> Tensor:
         start, share = among(self.w_T, self.active)
