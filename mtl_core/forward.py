@@ -45,6 +45,7 @@ class Forward:
         self.tasks = tasks
         self.precision = precision
         self.device = next(model.parameters()).device
+        self._norms = [module for module in model.modules() if isinstance(module, _NormBase) and module.track_running_stats]
 
     def __call__(self, batch: Examples, names: Sequence[str]) -> Passed:
         """The pass that trains."""
@@ -69,7 +70,8 @@ class Forward:
         sums, counts = [], []
         for part in parts:
             with self._autocast():
-                outputs = torch.func.functional_call(self.model, dict(instead or {}), (part.inputs, names))
+                here = (part.inputs, names)
+                outputs = torch.func.functional_call(self.model, dict(instead), here) if instead else self.model(*here)
             found = [
                 _mean_loss(task, outputs[task.name].float(), part.targets[task.name], part.labelled.get(task.name))
                 for task in self._chosen(names)
@@ -81,15 +83,14 @@ class Forward:
     @contextmanager
     def repeated(self, chance: Sequence[Tensor]) -> Iterator[None]:
         """A pass that leaves no trace: the dice of an earlier pass (see ``chance``), and no batch statistics are kept."""
-        norms = [module for module in self.model.modules() if isinstance(module, _NormBase) and module.track_running_stats]
         now = self.chance()
         self._set_chance(chance)
-        for norm in norms:
+        for norm in self._norms:
             norm.track_running_stats = False
         try:
             yield
         finally:
-            for norm in norms:
+            for norm in self._norms:
                 norm.track_running_stats = True
             self._set_chance(now)
 
