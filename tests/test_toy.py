@@ -150,7 +150,7 @@ def test_famo_looks_again_as_in_its_public_code():
         return (share / share.sum() * losses).sum()
 
     expected = adam(objective, (-7.5, -0.5), 300, 0.01)
-    walk = Walk("famo", (-7.5, -0.5), steps=300, lr=0.01)
+    walk = Walk("famo", (-7.5, -0.5), steps=300, lr=0.01, knobs={"gamma": 1e-3})
     walk.advance(300)
     assert walk.point == pytest.approx(expected, abs=1e-7)
 
@@ -235,6 +235,15 @@ def test_chance_comes_from_the_seed():
         walk.advance(50)
         ends.add(walk.point)
     assert len(ends) == 2
+
+
+@pytest.mark.parametrize(
+    "start", [start for start in PAPER_STARTS if start != (-8.5, 7.5)], ids=str
+)  # there it takes 50,000 steps
+def test_famo_reaches_the_front(start):
+    walk = Walk("famo", start, **QUICK)
+    walk.advance(QUICK["steps"])
+    assert outcome(walk, "famo")["on_front"] is True
 
 
 @pytest.mark.parametrize("scheme", ["mgda", "nash_mtl"])

@@ -190,16 +190,22 @@ def outcome(walk: Walk, scheme: str) -> dict[str, Any]:
 def create(name: str, seed: int, knobs: Mapping[str, Any] | None, scale: float) -> Weighting:
     """A fresh scheme for the two losses, in float64. Raises ValueError with a remedy.
 
-    A scheme that wants to know the lowest losses and is not told gets −21 each, as in FAMO's public code (they fall to −20).
+    Knobs that are not given are those of the papers' walks (see ``usual_knobs``), else the scheme's own.
     """
     values = {str(key): value for key, value in (knobs or {}).items()}
     if "name" in values:
         raise ValueError(no_such(f"knob of weighting {name}", "name", WEIGHTINGS[name].Knobs.model_fields))
-    if "min_losses" in WEIGHTINGS[name].Knobs.model_fields and values.get("min_losses") is None:
-        values["min_losses"] = [LOWEST * scale, LOWEST]
-    variant, checked = WEIGHTINGS.parse({"name": name, **values})
+    variant, checked = WEIGHTINGS.parse({"name": name, **usual_knobs(name, scale), **values})
     variant.check(checked, TASKS)
     return variant(checked, Setting(TASKS, sizes=(1, 1), generator=stream(seed, "weighting"))).double()
+
+
+def usual_knobs(name: str, scale: float) -> dict[str, Any]:
+    """What the authors' walks set beside the scheme's own defaults.
+
+    FAMO: the lowest losses (they fall to −20), and no pull of its logits to zero, "as the objective is not changing" (run.sh).
+    """
+    return {"min_losses": [LOWEST * scale, LOWEST], "gamma": 0.0} if name == "famo" else {}
 
 
 def check_start(start: Sequence[float]) -> tuple[float, float]:

@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from mtl_core.toy.problem import PAPER_STARTS, REACH
+from mtl_core.toy.walk import usual_knobs
 from mtl_core.ui import forms, live, playground_words
-from mtl_core.ui.drafts import without_defaults
 from mtl_core.ui.playground_choice import BOUNDS, MAX_SCHEMES, MAX_STARTS, SURFACES, USUAL, Choice, Start, rounded
 from mtl_core.ui.playground_state import Memory
 from mtl_core.weightings import WEIGHTINGS
@@ -134,7 +134,8 @@ def _knobs(choice: Choice, key: str) -> dict[str, dict[str, Any]]:
                 for cell, name in zip(st.columns(2, gap="large"), pair, strict=False):
                     with cell:
                         st.html(f'<p class="mtl-note"><b>{escape(declared[name]["title"])}</b></p>')
-                        found = forms.knobs(own[name], turned[name], key=f"{key}.{name}")
+                        usual = {knob["name"]: knob["default"] for knob in own[name]} | usual_knobs(name, choice.scale)
+                        found = forms.knobs(own[name], usual | turned[name], key=f"{key}.{name}")
                     idle = {knob: value for knob, value in turned[name].items() if knob in IDLE}
-                    turned[name] = {**without_defaults(WEIGHTINGS[name].Knobs, found), **idle}
+                    turned[name] = {knob: value for knob, value in found.items() if value != usual[knob]} | idle
     return {name: knobs for name, knobs in turned.items() if knobs}
