@@ -272,14 +272,20 @@ class Trainer:
     # -- what is yielded --------------------------------------------------------------------------------------------
 
     def _flush(self) -> tuple[list[RunOutput], Diverged | None]:
-        """Fetch the pending steps and measurements from the device, and look whether a loss is no number."""
-        taken, measured = self._taken, self._measured
-        self._taken, self._measured = [], []
+        """Fetch the pending steps and measurements from the device, up to the first in which a loss is no number."""
+        taken, measured, affine = self._taken, self._measured, self._affine
+        self._taken, self._measured, self._affine = [], [], []
         if not taken:
             return [], None
         values = np.empty((len(taken), len(self._columns)), np.float32)
         values[:, :-1] = torch.stack([one.row for one in taken]).float().cpu().numpy()
         values[:, -1] = [one.lr for one in taken]
+        diverged = None
+        bad = ((n, t) for n, one in enumerate(taken) for t in one.active if not np.isfinite(values[n, t]))
+        if (first := next(bad, None)) is not None:
+            n, t = first
+            diverged = Diverged(taken[n].step, self.names[t], "NaN" if np.isnan(values[n, t]) else "infinite")
+            taken, values = taken[: n + 1], values[: n + 1]
         steps = np.array([one.step for one in taken], np.int64)
         epochs = np.array([one.epoch for one in taken])
         times = np.array([one.time for one in taken])
@@ -287,13 +293,9 @@ class Trainer:
         for one, tensors in measured:
             arrays = [tensor.float().cpu().numpy() for tensor in tensors]
             group.append(Measurement(one.step, one.epoch, one.time, *arrays))
-        for one, values_TT in self._affine:
+        for one, values_TT in affine:
             group.append(Affinity(one.step, one.epoch, one.time, values_TT.float().cpu().numpy()))
-        self._affine = []
-        bad = ((one.step, t, values[n, t]) for n, one in enumerate(taken) for t in one.active if not np.isfinite(values[n, t]))
-        for step, t, value in bad:
-            return group, Diverged(step, self.names[t], "NaN" if np.isnan(value) else "infinite")
-        return group, None
+        return [item for item in group if diverged is None or not _is_after(item, diverged.step)], diverged
 
     def _validate(self) -> list[RunOutput]:
         """One validation: scores, whether it is the best so far, and sample predictions."""
@@ -370,6 +372,10 @@ class Trainer:
 def train(config: RunConfig) -> Iterator[RunOutput]:
     """Check a config and train it: the whole product in one line, for notebooks and tests."""
     yield from Trainer(check(config)).run()
+
+
+def _is_after(item: RunOutput, step: int) -> bool:
+    return not isinstance(item, Scalars) and item.step > step
 
 
 def _train_columns(plan: Plan) -> tuple[Column, ...]:

@@ -30,8 +30,8 @@ with right, st.container(key="summary"), st.container(border=True, key="card-sta
     if config and spec:
         train_start.summary(store, config, spec)
         with place:
-            train_form.diagram(spec)
             depth_advice.show(store, config, spec)
+            train_form.diagram(spec)
     train_start.start(store, draft, config if spec else None)
     with st.expander("As YAML and as a command"):
         if config:

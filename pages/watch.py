@@ -19,7 +19,7 @@ def body() -> None:
     with st.container(border=True, key="card-status"):
         st.html(status.headline(now))
         controls.buttons(store, now)
-    choice = watch_view.choose()
+    choice = watch_view.choose(now)
     watch_view.section(store, now, choice)
     if is_new and now.step > 0:
         st.rerun()  # the first curve is there: from now on at the usual pace

@@ -129,6 +129,9 @@ def test_start_watch_zoom_stop_and_reload(page, store):
         page.get_by_role("radio", name="Conflict")
     ).first.click()
     page.wait_for_url("**view=Conflict**")
+    expect(page.get_by_role("heading", name="Gradient conflict over time")).to_be_visible()
+    page.get_by_role("radio", name="Size").click()
+    page.wait_for_url("**conflict=Size**")
     expect(page.get_by_role("heading", name="Gradient norms")).to_be_visible()
 
     page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
@@ -137,7 +140,8 @@ def test_start_watch_zoom_stop_and_reload(page, store):
 
     _take_the_numbers(page, store)
     page.get_by_role("radio", name="Conflict").click()
-    page.wait_for_url("**view=Conflict**")
+    page.get_by_role("radio", name="Size").click()
+    page.wait_for_url("**conflict=Size**")
     link = page.url
     page.reload()
     expect(page.get_by_role("heading", name="Gradient norms")).to_be_visible()
@@ -161,6 +165,62 @@ def test_the_link_of_a_run_works_for_somebody_else_in_the_dark(chromium, server,
         assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "nothing is cut off"
         context.close()
     assert colours == {"light": "rgb(246, 247, 249)", "dark": "rgb(15, 18, 23)"}
+
+
+def test_what_if_answers_at_any_step_of_the_ended_run(page, store):
+    page.goto(f"/watch?run={store.runs()[0].id}&view=What+if")
+    note = page.locator(".mtl-note", has_text="handed to every scheme")
+    newest = note.inner_text()
+    slider = page.get_by_role("slider", name="Measured step")
+    slider.focus()
+    slider.press("ArrowLeft")
+    expect(note).not_to_have_text(newest)
+    page.wait_for_url("**&at=*")
+    chosen, link = note.inner_text(), page.url
+    expect(page.locator(CHART)).to_have_count(3)
+    page.reload()
+    expect(note).to_have_text(chosen)
+    assert page.url == link
+
+
+def test_methods_answers_to_presets_and_sliders_and_leads_to_train(page):
+    page.goto("/methods")
+    arrows = page.locator(".mtl-arrows svg")
+    drawn = arrows.inner_html()
+    page.get_by_role("button", name="Opposite", exact=True).click()
+    drawn = _drawn_anew(page, arrows, drawn)
+    angle = page.get_by_role("slider", name="angle of task 1")
+    angle.focus()
+    angle.press("ArrowRight")
+    _drawn_anew(page, arrows, drawn)
+    page.wait_for_url("**gradients=1%3A1%2C*")
+    page.get_by_text("CAGrad", exact=True).first.click()
+    expect(page.locator(".mtl-said")).to_contain_text("CAGrad.")
+
+    page.get_by_test_id("stMain").evaluate("page => page.scrollTo(0, 600)")
+    expect(page.get_by_placeholder("Find")).to_be_in_viewport()  # the catalogue stays beside what it explains
+
+    page.get_by_role("link", name="Try it on Train").click()
+    page.wait_for_url("**/train?weighting=cagrad")
+    expect(page.get_by_role("combobox", name="Scheme")).to_have_value("CAGrad")
+
+
+def test_the_playground_plays(page):
+    page.goto("/playground?steps=500&schemes=equal,mgda")
+    label = page.locator(".js-plotly-plot .slider-label").first
+    expect(label).to_have_text("Step 500")
+    expect(page.locator(".pg-table tbody tr")).to_have_count(2)
+    page.locator(".js-plotly-plot .updatemenu-button", has_text="Play").click()
+    expect(label).not_to_have_text("Step 500")
+    expect(label).to_have_text("Step 500")  # to the end
+
+
+def _drawn_anew(page, drawing, before: str) -> str:
+    """Wait until a drawing differs from what it was."""
+    expect(drawing).to_be_visible()
+    while drawing.inner_html() == before:
+        page.wait_for_timeout(50)
+    return drawing.inner_html()
 
 
 def _curves_move_in_the_same_node(page) -> None:

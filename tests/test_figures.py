@@ -239,6 +239,9 @@ def test_the_shared_window_and_the_axes(tables):
         assert layer["encoding"]["x"]["scale"]["domain"] == [3, 5]
         assert layer["encoding"]["x"]["field"] == "time"
         assert layer["mark"]["clip"] is True, "nothing is drawn outside the window"
+        assert "padding" not in layer["encoding"]["x"]["scale"]
+    whole = FIGURES["losses"].vega(tidy, spec, View(x="time"))
+    assert all(layer["encoding"]["x"]["scale"]["padding"] >= 4 for layer in whole["layer"]), "no marker is cut in half"
     assert chart["layer"][0]["encoding"]["x"]["title"] == "Training time"
 
 
@@ -427,7 +430,7 @@ def test_what_if_draws_a_row_per_scheme_in_their_order_and_says_why_one_is_empty
         {
             "step": 7,
             "scheme": np.repeat(["taken", "mgda", "broken"], 2),
-            "title": np.repeat(["The step taken (PCGrad)", "MGDA", "Broken"], 2),
+            "title": np.repeat(["The step taken (PCGrad)", "MGDA (what stands in brackets is left out)", "Broken"], 2),
             "task": pd.Categorical(["digit", "box"] * 3, ["digit", "box", "mask", "angle"]),
             "note": np.repeat(["", "", "No answer: its weights overflow here."], 2),
         }

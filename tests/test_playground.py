@@ -224,6 +224,8 @@ def test_verdicts():
     (nowhere,) = walked(zero)
     assert "needs losses above 0" in verdict(nowhere, zero)
     assert "MGDA gets there" in summary([trail, there], {"equal": "Equal", "mgda": "MGDA"})
+    assert "add Nash-MTL" in summary([trail], {"equal": "Equal"})
+    assert "add Nash-MTL" not in summary([trail], {"nash_mtl": "Nash-MTL"}), "it is there already"
 
 
 def test_the_table_has_a_row_per_walk_and_no_markup_from_outside():

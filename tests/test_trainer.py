@@ -238,6 +238,8 @@ def test_divergence_is_a_result_with_step_and_task() -> None:
     last = [item for item in seen if isinstance(item, Scalars) and item.split == "train"][-1]
     row = last.values[list(last.steps).index(caught.value.step)]
     assert not np.isfinite(row[["a", "b"].index(caught.value.task)])
+    assert last.steps[-1] == caught.value.step  # what was trained beyond it says nothing
+    assert all(item.step <= caught.value.step for item in seen if isinstance(item, Measurement))
 
 
 def test_early_stopping_ends_after_patience_and_says_so() -> None:

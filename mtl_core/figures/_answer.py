@@ -33,14 +33,23 @@ class Answer:
 
     @property
     def short(self) -> str:
-        """The title without what stands in brackets; the brackets alone where they hold the abbreviation of a long one."""
-        name, _, rest = self.title.partition(" (")
-        abbreviation = rest.rstrip(")")
-        return abbreviation if len(name) > 12 and 0 < len(abbreviation) <= 7 else name
+        """Its title in few letters."""
+        return short_title(self.title)
 
     @property
     def moves(self) -> bool:
         return self.step is not None and math.hypot(*self.step) > 1e-9
+
+
+def short_title(title: str) -> str:
+    """A scheme's title without what stands in brackets; the brackets alone where they hold the abbreviation of a long one.
+
+    >>> [short_title(title) for title in ("GradVac (gradient vaccine)", "Random loss weighting (RLW)", "Uncertainty weighting")]
+    ['GradVac', 'RLW', 'Uncertainty']
+    """
+    name, _, rest = title.partition(" (")
+    abbreviation = rest.rstrip(")")
+    return abbreviation if len(name) > 12 and 0 < len(abbreviation) <= 7 else name.removesuffix(" weighting")
 
 
 def mark(asks: str, place: Vector, size: float, colour: str, tone: Tones) -> str:

@@ -27,14 +27,20 @@ _SYMLOG_TICKS = [
     0,
     *(sign * size for size in (1, 3, 10, 30, 100, 1000, 10_000) for sign in (-1, 1)),
 ]  # the first have precedence
+EDGE = 5  # pixels at both ends of the horizontal axis: a marker there would be cut in half
 WHEEL = "wheel![event.ctrlKey || event.metaKey || event.altKey]"  # a bare wheel scrolls the page; a pinch sends ctrlKey
 
 
 def x_axis(view: View) -> alt.X:
     """The horizontal axis of everything that runs with training."""
-    domain = alt.Undefined if view.x_domain is None else list(view.x_domain)
+    domain, padding = (alt.Undefined, EDGE) if view.x_domain is None else (list(view.x_domain), alt.Undefined)
     axis = alt.Axis(labelExpr=_X_FORMATS[view.x], tickCount=7, labelOverlap=True)
-    return alt.X(f"{view.x}:Q", title=X_TITLES[view.x], axis=axis, scale=alt.Scale(domain=domain, zero=False, nice=False))
+    return alt.X(
+        f"{view.x}:Q",
+        title=X_TITLES[view.x],
+        axis=axis,
+        scale=alt.Scale(domain=domain, padding=padding, zero=False, nice=False),
+    )
 
 
 def y_axis(
@@ -59,6 +65,11 @@ def y_axis(
         "symlog": alt.Scale(type="symlog", constant=1, nice=False),
     }
     return alt.Y(f"{field}:Q", title=title, axis=axis, scale=scales[kind])
+
+
+def signed(form: str) -> str:
+    """The Vega expression of a tick's label with its sign; zero has none."""
+    return f"abs(datum.value) < 1e-9 ? '0' : format(datum.value, '{form}')"
 
 
 def zoom() -> alt.Parameter:

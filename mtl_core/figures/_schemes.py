@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from mtl_core.figures._answer import short_title
 from mtl_core.figures._parts import by_label, wire
 from mtl_core.figures._view import Spec, View
 from mtl_core.palette import tones
@@ -24,11 +25,15 @@ def scheme_axis(view: View, *, grid: bool = True) -> alt.Y:
 
 def scheme_rows(tidy: pd.DataFrame, spec: Spec, view: View, columns: list[str]) -> pd.DataFrame:
     """What goes to the browser: titles, notes and numbers; tasks by title."""
-    instead: dict[str, Any] = {name: pd.Categorical(tidy[name], list(dict.fromkeys(tidy[name]))) for name in ("title", "note")}
+    is_taken = (tidy["scheme"] == "taken").to_numpy()
+    titles = tidy["title"].where(is_taken, tidy["title"].map(short_title))
+    instead: dict[str, Any] = {
+        name: pd.Categorical(texts, list(dict.fromkeys(texts))) for name, texts in (("title", titles), ("note", tidy["note"]))
+    }
     if "task" in columns:
         instead["task"] = by_label(tidy["task"], spec)
     return wire(
-        tidy.assign(is_taken=(tidy["scheme"] == "taken").astype("int8")),
+        tidy.assign(is_taken=is_taken.astype("int8")),
         view,
         ["title", "note", "is_taken", *columns],
         **instead,

@@ -54,6 +54,7 @@ class AffinityMatrix(Figure):
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         x_title, y_title = cls.axes(spec, view)
         x, y = task_axes(list(labels(spec).values()), view, x_title=x_title, y_title=y_title)
+        percent = "(100 * datum.affinity)"
         tooltip = [
             alt.Tooltip("task:N", title="Step for"),
             alt.Tooltip("other:N", title="Loss of"),
@@ -68,7 +69,7 @@ class AffinityMatrix(Figure):
             y,
             colour="strength",
             legend="Affinity: −1 harms most, +1 helps most",
-            shown="abs(datum.strength) < 0.005 ? '0 %' : format(100 * datum.affinity, '+.2~r') + ' %'",
+            shown=f"abs({percent}) < 0.005 ? '0 %' : format({percent}, abs({percent}) < 1 ? '+.2f' : '+.2r') + ' %'",
             rim="datum.task == datum.other",
             tooltip=tooltip,
             size=TYPE.title if len(spec["tasks"]) < 5 else TYPE.small,

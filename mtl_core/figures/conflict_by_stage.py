@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import finish, wire, x_axis
+from mtl_core.figures._parts import finish, signed, wire, x_axis
 from mtl_core.palette import tones
 
 MOST = 0.5  # beyond this mean cosine the colour no longer changes: means over pairs are small
@@ -57,7 +57,11 @@ class ConflictByStage(Figure):
         )
         scale = alt.Scale(domain=[-MOST, MOST], range=list(tone.diverging), interpolate="lab", clamp=True)
         legend = alt.Legend(
-            title="Mean cosine between tasks", gradientLength=180, gradientThickness=10, values=[-MOST, 0, MOST], format="+.1f"
+            title="Mean cosine between tasks",
+            gradientLength=180,
+            gradientThickness=10,
+            values=[-MOST, 0, MOST],
+            labelExpr=signed("+.1f"),
         )
         cells = (
             alt.Chart(data)

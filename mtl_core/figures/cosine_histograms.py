@@ -10,7 +10,7 @@ import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
 from mtl_core.figures._pairs import pair_names
-from mtl_core.figures._parts import finish, wire
+from mtl_core.figures._parts import finish, signed, wire
 from mtl_core.palette import tones
 
 EARLY, LATE, NOISE = "first third", "last third", "a task with itself, last third"
@@ -75,7 +75,7 @@ class CosineHistograms(Figure):
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         tone, (x_title, y_title) = tones(view.theme), cls.axes(spec, view)
-        x = alt.X("low:Q", title=x_title, scale=alt.Scale(domain=[-1, 1]), axis=alt.Axis(format="+.1f", tickCount=9))
+        x = alt.X("low:Q", title=x_title, scale=alt.Scale(domain=[-1, 1]), axis=alt.Axis(labelExpr=signed("+.1f"), tickCount=9))
         y = alt.Y("share:Q", title=y_title, scale=alt.Scale(zero=True, nice=True), axis=alt.Axis(format=".0%", tickCount=5))
         names, colours = [EARLY, LATE, NOISE], [tone.ink, tone.diverging[-2], tone.floor]
         legend = alt.Legend(title=None, symbolType="square", symbolOpacity=1, symbolStrokeWidth=2, columns=3)

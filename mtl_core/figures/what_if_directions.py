@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._parts import finish
+from mtl_core.figures._parts import finish, signed
 from mtl_core.figures._schemes import WAITING, scheme_axis, scheme_rows, sentences
 from mtl_core.palette import TYPE, tones
 
@@ -52,7 +52,7 @@ class WhatIfDirections(Figure):
             "cosine:Q",
             title=cls.axes(spec, view)[0],
             scale=alt.Scale(zero=False, nice=True, padding=26),
-            axis=alt.Axis(format="+.2~f", tickCount=5, grid=True),
+            axis=alt.Axis(labelExpr=signed("+.2~f"), tickCount=5, grid=True),
         )
         base = alt.Chart(data)
         known = base.transform_filter("isValid(datum.cosine)")

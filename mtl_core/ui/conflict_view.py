@@ -95,7 +95,12 @@ def _histograms(reading: Reading, view: ViewOf) -> None:
         pair = ""
         if len(choices) > 2:
             pair = st.selectbox(
-                "Pair", list(choices), format_func=choices.__getitem__, key="pair", label_visibility="collapsed"
+                "Pair",
+                list(choices),
+                format_func=choices.__getitem__,
+                key="pair",
+                bind="query-params",
+                label_visibility="collapsed",
             )
         live.picture("cosine_histograms", reading, view(choice=pair), key=f"cosine_histograms-{pair}")
         live.legend("cosine_histograms")

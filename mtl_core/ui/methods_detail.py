@@ -102,7 +102,13 @@ def bounds(knob: Mapping[str, Any]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A default or a bound in few signs."""
+    """A default or a bound in few signs.
+
+    >>> shown(None), shown(0.4), shown(1e6), shown("published")
+    ('automatic', '0.4', '1,000,000', 'published')
+    """
     if value is None:
         return "automatic"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.15g}" if 1e4 <= abs(value) < 1e15 else f"{value:g}"
+    return str(value)

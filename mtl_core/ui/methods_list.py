@@ -25,7 +25,7 @@ FIND, COST = "methods.find", "methods.cost"
 def catalogue(memory: Memory) -> None:
     """Search box, cost, and one list per question; a click shows the scheme."""
     with st.container(border=True, key="card-methods-list"):
-        find = st.text_input("Find", key=FIND, placeholder="Find: a name, a word, an author", label_visibility="collapsed")
+        find = st.text_input("Find", key=FIND, placeholder="Find: name, word, author", label_visibility="collapsed")
         cost = st.segmented_control(
             "Cost",
             COSTS,

@@ -39,7 +39,7 @@ def picture() -> None:
             live.inline_html(f'<div class="mtl-svg mtl-arrows">{draw_arrows(scene.gradients, found, **look)}</div>')
             _say(scene, next(answer for answer in found if answer.name == scene.scheme))
             _read_arrows()
-        st.code(command(scene), language="sh", wrap_lines=True)
+        st.code(command(scene).replace(" --", " \\\n  --"), language="sh", wrap_lines=True)
     with st.container(border=True, key="card-methods-gains"):
         st.html('<div class="mtl-card-head"><h3>Who gains, who pays</h3><span>what one step does to each loss</span></div>')
         live.inline_html(f'<div class="mtl-svg">{draw_gains(scene.gradients, found, **look)}</div>')

@@ -174,5 +174,5 @@ def _check_bounds(name: str, value: Any) -> Any:
     low, high = BOUNDS[name]
     if not low <= value <= high:
         more = ": the command line takes more" if name == "steps" and value > high else ""
-        raise ValueError(f"{name} must lie in {low:g}..{high:,} on this page, got {value:.10g}{more}")
+        raise ValueError(f"{name} must lie in {low:g}..{high:,.12g} on this page, got {value:.10g}{more}")
     return value

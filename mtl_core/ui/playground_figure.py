@@ -88,7 +88,7 @@ def draw(walks: pd.DataFrame, choice: Choice, styles: Mapping[str, Look], theme:
         picture.add_trace(_heads(ways[name], space, last, look, tone), row=1, col=col)
     steps = np.linspace(0, last, FRAMES + 1).round().astype(int).tolist()
     picture.frames = [_frame([ways[name] for name in styles], step, first) for step in steps]
-    lay_out(picture, steps, reach, tone)
+    lay_out(picture, steps, reach, (_span(walks, 0), _span(walks, 1)), tone)
     return picture
 
 
@@ -106,6 +106,13 @@ def _joined(parts: Sequence[Floats]) -> Floats:
 def _reach(walks: pd.DataFrame) -> float:
     """How far the plane is shown: all walks with a margin, in whole numbers."""
     return float(max(VIEW, ceil(walks[["x1", "x2"]].abs().to_numpy().max() + 1)))
+
+
+def _span(walks: pd.DataFrame, task: int) -> tuple[float, float]:
+    """From where to where a loss is shown: all walks and the front, with a margin, which stays while the walks play."""
+    seen = np.concatenate([walks[SPACES[1][task]].to_numpy(), front()[1][:, task]])
+    margin = 0.05 * (seen.max() - seen.min())
+    return float(seen.min() - margin), float(seen.max() + margin)
 
 
 def _fronts(picture: go.Figure, tone: Tones) -> None:

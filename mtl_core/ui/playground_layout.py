@@ -12,8 +12,10 @@ FRAME_MS = 50
 HEIGHT = 600
 
 
-def lay_out(picture: go.Figure, steps: list[int], reach: float, tone: Tones) -> None:
-    """Dress the picture, whose frames stand for these steps; the plane is shown from −reach to reach."""
+def lay_out(
+    picture: go.Figure, steps: list[int], reach: float, losses: tuple[tuple[float, float], tuple[float, float]], tone: Tones
+) -> None:
+    """Dress the picture, whose frames stand for these steps; the plane is shown from −reach to reach, losses from low to high."""
     axes = {
         "gridcolor": tone.grid,
         "zeroline": False,
@@ -26,8 +28,8 @@ def lay_out(picture: go.Figure, steps: list[int], reach: float, tone: Tones) -> 
     picture.update_yaxes(**axes)
     picture.update_xaxes(title_text="x₁", range=[-reach, reach], showgrid=False, col=1)
     picture.update_yaxes(title_text="x₂", range=[-reach, reach], showgrid=False, col=1)
-    picture.update_xaxes(title_text="First loss ℓ₁", col=2)
-    picture.update_yaxes(title_text="Second loss ℓ₂", col=2)
+    picture.update_xaxes(title_text="First loss ℓ₁", range=losses[0], col=2)
+    picture.update_yaxes(title_text="Second loss ℓ₂", range=losses[1], col=2)
     picture.update_layout(
         height=HEIGHT,
         margin={"l": 48, "r": 12, "t": 40, "b": 8},
@@ -73,9 +75,9 @@ def _slider(steps: list[int], tone: Tones) -> dict[str, Any]:
         "pad": {"t": 0, "b": 0},
         "ticklen": 0,
         "minorticklen": 0,
-        "bgcolor": tone.grid,
-        "activebgcolor": tone.floor,
-        "bordercolor": tone.grid,
+        "bgcolor": tone.floor,
+        "activebgcolor": tone.ink,
+        "bordercolor": tone.floor,
         "font": {"color": "rgba(0,0,0,0)", "size": 1},  # 100 labels under the slider: the number above it says it all
         "currentvalue": {"prefix": "Step ", "font": {"size": TYPE.label, "color": tone.ink}, "xanchor": "right"},
         "steps": [{"label": f"{step:,}", "method": "animate", "args": [[str(step)], at_once]} for step in steps],

@@ -68,7 +68,8 @@ def summary(trails: Sequence[Trail], titles: Mapping[str, str]) -> str:
     if len(arrived) == len(trails):
         return "Every walk ends on the best trade-offs. Try a start in the upper half, such as (9, 9)."
     if not arrived:
-        return "No walk reaches the best trade-offs. Give them more steps, or add MGDA."
+        more = "" if "nash_mtl" in titles else ", or add Nash-MTL"
+        return f"No walk reaches the best trade-offs. Give them more steps{more}."
     by_scheme = {scheme: [trail in arrived for trail in trails if trail.scheme == scheme] for scheme in titles}
     always = [titles[scheme] for scheme, reached in by_scheme.items() if reached and all(reached)]
     never = [titles[scheme] for scheme, reached in by_scheme.items() if reached and not any(reached)]

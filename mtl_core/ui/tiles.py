@@ -53,6 +53,6 @@ def _headline(task: Mapping[str, Any], scores: Mapping[str, float], source: str)
     if math.isnan(value):
         return "–", metric["title"], "not validated yet"
     unit = metric["unit"]
-    shown = f"{value:.1%}" if metric["name"] == "accuracy" else f"{value:.3g}"
+    shown = f"{value:.1%}" if metric["name"] == "accuracy" else f"{value:.3g}".replace("-", "−")
     loss = f" · loss {scores['loss']:.3g}" if "loss" in scores else ""
     return f"{shown}{unit if unit in ('°', 'º') else f' {unit}'}".strip(), metric["title"], f"{source}{loss}"

@@ -33,8 +33,8 @@ class Choice:
         return View(theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.window(self.x), height=height, choice=choice)
 
 
-def choose() -> Choice:
-    """Section and axes; all of it is in the URL."""
+def choose(run: Run) -> Choice:
+    """Section and axes; all of it is in the URL. A diverged run's losses start logarithmic: else its last steps are all one sees."""
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="watch-bar"):
         section = st.segmented_control(
             "Section",
@@ -59,7 +59,10 @@ def choose() -> Choice:
                 "Smoothing, in steps", SMOOTHING, value=20, key="smooth", bind="query-params",
                 help="A moving average over so many steps; the band behind it shows every low and high.",
             )  # fmt: skip
-            log_y = st.toggle("Logarithmic losses", key="log", bind="query-params")
+            if run.state == "diverged":
+                log_y = st.toggle("Logarithmic losses", value=True, key="log.diverged")
+            else:
+                log_y = st.toggle("Logarithmic losses", key="log", bind="query-params")
         if live.window(x or "step") is not None:
             st.button("Show the whole run", icon=":material/zoom_out_map:", type="tertiary", on_click=live.show_all)
     return Choice(section or SECTIONS[0], x or "step", int(smooth or 0), bool(log_y))
