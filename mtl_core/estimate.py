@@ -87,7 +87,8 @@ def learn(store: Store) -> None:
     """Take the speed of runs that ended since the last call into the store's facts."""
     fact = store.get(FACT) or {}
     last = float(fact.get("last", 0.0))
-    fresh = [run for run in store.runs(states=["finished", "stopped"], limit=KEPT) if (run.ended or 0.0) > last]
+    ended = store.runs(states=["finished", "stopped"], limit=KEPT)
+    fresh = [run for run in ended if run.worker and (run.ended or 0.0) > last]  # without a worker: it was trained elsewhere
     if fresh:
         points = [*fact.get("points", []), *(point for run in reversed(fresh) if (point := _point(run)))]
         store.put(FACT, {"points": points[-KEPT:], "last": max(run.ended or 0.0 for run in fresh)})

@@ -91,11 +91,7 @@ class SharedParameters:
         self.last_stage = next((stage for stage in reversed(self.slices) if stage.stop > stage.start), slice(0, 0))
         edges = [0, *accumulate(parameter.numel() for parameter in self.parameters)]
         self.of_last_stage = [p for p, first in zip(self.parameters, edges, strict=False) if first >= self.last_stage.start]
-        self._row: Tensor | None = None
-        for parameter, (first, end) in zip(self.parameters, pairwise(edges), strict=True):
-            hooked: Any = parameter  # torch leaves register_hook without types
-            if parameter.requires_grad:
-                hooked.register_hook(partial(self._write, slice(first, end)))
+        self._places = [slice(first, end) for first, end in pairwise(edges)]
 
     def flat(self) -> Tensor:
         """A copy of the parameters as one vector [P]."""
@@ -107,16 +103,17 @@ class SharedParameters:
 
         Each is copied the moment that it is there and then forgotten, so that no second set of gradients is held.
         """
-        self._row = row_P.zero_()
+        row_P.zero_()
+        handles = []
+        for parameter, place in zip(self.parameters, self._places, strict=True):
+            hooked: Any = parameter  # torch leaves register_hook without types
+            if parameter.requires_grad:
+                handles.append(hooked.register_hook(partial(_write, row_P[place].view(parameter.shape))))
         try:
             yield
         finally:
-            self._row = None
-
-    def _write(self, place: slice, gradient: Tensor) -> Tensor | None:
-        if self._row is None:
-            return None
-        return self._row[place].view(gradient.shape).copy_(gradient)
+            for handle in handles:
+                handle.remove()
 
     def set_grad(self, direction_P: Tensor) -> None:
         """Hand the step to the optimiser as the parameters' ``.grad``."""
@@ -125,6 +122,10 @@ class SharedParameters:
             end = start + parameter.numel()
             parameter.grad = laid_out_like(parameter, direction_P[start:end].view(parameter.shape))
             start = end
+
+
+def _write(place: Tensor, gradient: Tensor) -> Tensor:
+    return place.copy_(gradient)
 
 
 def collect(

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -360,7 +361,7 @@ def test_a_sweep_handed_in_on_the_command_line_is_found_again(store, file, capsy
     assert [run["state"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["finished", "queued", "finished"]
 
     def work():
-        until(lambda: store.runs(states=["queued"]))
+        until(is_waiting)  # handing it in again, a moment later, would queue the failed run once more
         fail(store, claim(store), ValueError("no such thing"))
 
     worker = threading.Thread(target=work)
@@ -371,6 +372,31 @@ def test_a_sweep_handed_in_on_the_command_line_is_found_again(store, file, capsy
     assert "a 0.25, b –" in said.out
     assert f"finished: sweep {answer['sweep']}" in said.out
     assert "failed: no such thing" in said.err
+
+
+def is_waiting() -> bool:
+    """Whether the main thread waits for a sweep."""
+    frame = sys._current_frames()[threading.main_thread().ident]
+    while frame is not None and frame.f_code.co_name != "_wait":
+        frame = frame.f_back
+    return frame is not None
+
+
+def test_control_c_ends_the_waiting_and_not_the_sweep(store, file, capsys):
+    def press():
+        until(is_waiting)
+        signal.raise_signal(signal.SIGINT)
+
+    hand = threading.Thread(target=press)
+    hand.start()
+    assert main(["sweep", file, "--json", "--store", store.url]) == 130
+    hand.join()
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert answer["state"] == "running"
+    assert states(store, answer["sweep"]) == ["queued"] * 3
+    assert "running in the background: the same command again waits for it" in said.err
+    assert "Traceback" not in said.err
 
 
 @pytest.mark.parametrize(

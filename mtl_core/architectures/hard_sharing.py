@@ -75,7 +75,9 @@ class HardSharing(Architecture):
 
     def decode(self, representation: Tensor, tasks: Sequence[str] | None = None) -> dict[str, Tensor]:
         """Each task's own stages and head on the shared representation."""
-        return {task: self.heads[task](self.branches[task](representation)) for task in (self.heads if tasks is None else tasks)}
+        return {
+            task: self.heads[task](self.branches[task](representation)) for task in (self.heads if tasks is None else tasks)
+        }
 
     def shared_stages(self) -> list[tuple[str, list[nn.Parameter]]]:
         """Name and parameters of each shared stage, from input to output."""

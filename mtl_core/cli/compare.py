@@ -1,14 +1,130 @@
-"""``delta-m``: published numbers beside each other, without a run."""
+"""``compare``: runs side by side, seeds taken together; ``delta-m``: published numbers beside each other, without a run."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mtl_core.cli.say import AsJson, answer, json_line, read_json
+from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line, note, number, read_json, table
+
+if TYPE_CHECKING:
+    from mtl_core.comparing import Comparison, Group, Interval
+    from mtl_core.store import Run, Store
 
 Numbers = Annotated[str, typer.Option(help="One number per metric, as JSON: '[38.3, 63.76, 0.675]'.")]
+
+
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN …", show_default=False, help="Ids of runs, or of sweeps for all of theirs.")
+    ],
+    *,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            show_default=False,
+            help="The run whose group Δm and Δp are measured against [default: each group's single-task baseline].",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    store: StoreUrl = None,
+) -> None:
+    """Compare runs: seeds grouped into mean and 95 % interval, Δm, Δp, mean rank, front, hypervolume, and broken rules."""
+    from mtl_core import comparing
+    from mtl_core.store import Store
+
+    with Store.open(store, read_only=True) as kept:
+        chosen = _found(kept, runs)
+        if baseline is not None:
+            chosen.append(kept.run(baseline))
+    found = comparing.compare(chosen, baseline=baseline)
+    if as_json:
+        answer(json_line(_told(found)))
+        return
+    _show(found)
+    for warned in found.warnings:
+        note(f"warning: {warned.sentence}")
+
+
+def _found(store: Store, names: Sequence[str]) -> list[Run]:
+    """The runs with these ids, and those of the sweeps among them. Raises LookupError."""
+    sweeps = {sweep.id for sweep in store.sweeps()}
+    ids = [run_id for name in names for run_id in ([m.run_id for m in store.members(name)] if name in sweeps else [name])]
+    return [store.run(run_id) for run_id in dict.fromkeys(ids)]
+
+
+def _told(found: Comparison) -> dict[str, Any]:
+    """The comparison, JSON-ready."""
+    front = found.front()
+    groups = []
+    for group in found.groups:
+        metrics: dict[str, dict[str, Any]] = {}
+        for metric in found.metrics:
+            if metric.key in group.intervals:
+                metrics.setdefault(metric.task, {})[metric.name] = _interval(group.intervals[metric.key])
+        groups.append(
+            {
+                "name": group.name,
+                "runs": [run.id for run in group.runs],
+                "seeds": group.seeds,
+                "metrics": metrics,
+                "delta_m": _mean(found.delta_m.get(group.id)),
+                "delta_p": _mean(found.delta_p.get(group.id)),
+                "mean_rank": found.mean_rank.get(group.id),
+                "on_front": front is not None and group.id in front.members,
+                "baseline": _name(found.baseline_of(group)),
+                "seconds": group.seconds,
+            }
+        )
+    return {
+        "groups": groups,
+        "front": [] if front is None else [group.name for group in found.groups if group.id in front.members],
+        "front_metrics": [] if front is None else [list(metric.key) for metric in front.metrics],
+        "reference": None if front is None else list(front.reference),
+        "hypervolume": None if front is None else front.hypervolume,
+        "warnings": [warned.sentence for warned in found.warnings],
+    }
+
+
+def _show(found: Comparison) -> None:
+    """The same for people."""
+    front, scored = found.front(), found.scored
+    rows = []
+    for group in found.groups:
+        numbers = [_in_words(group.intervals.get(metric.key)) for metric in scored]
+        deltas = [_percent(found.delta_m.get(group.id)), _percent(found.delta_p.get(group.id))]
+        is_on = "yes" if front is not None and group.id in front.members else ""
+        rows.append((group.name, len(group.by_seed), *numbers, *deltas, number(found.mean_rank.get(group.id)), is_on))
+    labels = [f"{metric.task} {metric.name}" for metric in scored]
+    table(("group", "seeds", *labels, "Δm % (lower is better)", "Δp % (higher is better)", "mean rank", "on front"), rows)
+    if front is not None:
+        axes = " and ".join(f"{metric.task} {metric.name}" for metric in front.metrics)
+        answer(f"front and hypervolume ({number(front.hypervolume)}) over {axes}; ± is half a 95 % interval over seeds")
+
+
+def _interval(one: Interval) -> dict[str, Any]:
+    return {"mean": one.mean, "low": one.low, "high": one.high, "n": one.n}
+
+
+def _mean(one: Interval | None) -> float | None:
+    return None if one is None else one.mean
+
+
+def _name(group: Group | None) -> str | None:
+    return None if group is None else group.name
+
+
+def _in_words(one: Interval | None) -> str:
+    if one is None:
+        return "–"
+    return number(one.mean) if one.margin is None else f"{one.mean:.4g} ± {one.margin:.2g}"
+
+
+def _percent(one: Interval | None) -> str:
+    return "–" if one is None else f"{one.mean:+.2f}" if one.margin is None else f"{one.mean:+.2f} ± {one.margin:.2f}"
 
 
 def delta_m(

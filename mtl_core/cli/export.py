@@ -1,11 +1,9 @@
-"""``export``: a run as tables for other programs, written part by part so that a long run fits in memory."""
+"""``export`` and ``import``: a run as files for other programs, people and installations, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,147 +12,138 @@ from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line
 from mtl_core.registry import no_such
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
-    from mtl_core.records import Affinity, Measurement
+    from mtl_core.palette import Theme
     from mtl_core.store import Run, Store
 
-Format = Literal["csv", "json", "parquet"]
-MEASUREMENTS = 500  # so many at once
+TABLES = ("csv", "json", "parquet")
+FOLDERS = (*TABLES, "tensorboard")
+PICTURES = ("svg", "png")
+FORMATS = (*FOLDERS, "archive", "html", *PICTURES)
 
 
 def export(
     run: RunId,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Where to write; made if missing.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR|FILE",
+            show_default=False,
+            help="Where to write: a folder, made if missing, for csv, json, parquet, tensorboard; else a file.",
+        ),
+    ],
     *,
-    form: Annotated[str, typer.Option("--format", metavar="csv|json|parquet", help="What to write.")] = "csv",
+    form: Annotated[str, typer.Option("--format", metavar="|".join(FORMATS), help="What to write.")] = "csv",
+    figure: Annotated[str, typer.Option(help="For svg and png: which figure, such as losses or cosine_matrix.")] = "",
+    panel: Annotated[str, typer.Option(help="For svg and png: which of the figure's panels, such as accuracy.")] = "",
+    dark: Annotated[bool, typer.Option("--dark", help="For svg and png: on a dark page.")] = False,
+    checkpoint: Annotated[bool, typer.Option("--checkpoint", help="For archive: with the checkpoint, to go on from.")] = False,
     as_json: AsJson = False,
     store: StoreUrl = None,
 ) -> None:
-    """Write all that a run recorded, at full resolution, as tables, with its config beside them.
+    """Write a run for other programs, other people or another installation.
 
-    curves: every number of every step. changes: each task's loss, weight and first-order change at the measured steps.
-    gramian: the inner products of the tasks' gradients there, by stage and half-batch. affinity: how much a step for one
-    task alone would help each other one, where that was measured.
+    csv, json, parquet: all it recorded, at full resolution, as tables with its config beside them. curves: every number of
+    every step. changes: each task's loss, weight and first-order change at the measured steps. gramian: the inner products
+    of the tasks' gradients there, by stage and half-batch. affinity: how much a step for one task alone would help each
+    other one, where that was measured.
+
+    tensorboard: the same curves as event files that TensorBoard opens. archive: everything as one file (.mtlrun) that the
+    command import brings into another installation. html: a report with its figures, interactive, in one file that needs
+    no network. svg, png: one figure.
     """
-    if form not in get_args(Format):
-        raise ValueError(no_such("format", form, get_args(Format)))
-    from mtl_core import frames
-    from mtl_core.config import RunConfig
+    if form not in FORMATS:
+        raise ValueError(no_such("format", form, FORMATS))
+    if bool(figure) != (form in PICTURES):
+        raise ValueError(
+            f"--format {form} needs --figure, such as --figure losses"
+            if not figure
+            else f"--figure goes with {' or '.join(PICTURES)}"
+        )
     from mtl_core.store import Store
 
     kept = Store.open(store, read_only=True)
     chosen = kept.run(run)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file: name a folder to write into")
-    folder.mkdir(parents=True, exist_ok=True)
-    config = folder / f"{chosen.id}.yaml"
-    config.write_text(RunConfig.from_mapping(chosen.config).to_yaml(), encoding="utf-8")
-    written = [config]
-    tables = {
-        "curves": frames.export_parts(kept, run),
-        "changes": (_changes(chosen, part) for part in _measurements(kept, run)),
-        "gramian": (_gramian(chosen, part) for part in _measurements(kept, run)),
-        "affinity": (_affinity(chosen, part) for part in _affinities(kept, run)),
-    }
-    for name, parts in tables.items():
-        path = folder / f"{chosen.id}.{name}.{form}"
-        if _write(parts, path, form):
-            written.append(path)
-    if as_json:
-        answer(json_line({"run": chosen.id, "files": written}))
+    if form in TABLES:
+        from mtl_core.cli.tables import write_tables
+
+        written = write_tables(kept, chosen, target, form)
     else:
-        answer("\n".join(str(path) for path in written))
+        if form not in FOLDERS and target.is_dir():
+            raise ValueError(
+                f"{target} is a folder: name a file to write, such as {target / chosen.id}.{ENDINGS.get(form, form)}"
+            )
+        written = _write(kept, chosen, target, form, figure=figure, panel=panel, dark=dark, checkpoint=checkpoint)
+    answer(json_line({"run": chosen.id, "files": written}) if as_json else "\n".join(str(path) for path in written))
 
 
-def _measurements(store: Store, run_id: str) -> Iterator[list[Measurement]]:
-    after_step = -1
-    while found := store.measurements(run_id, after_step=after_step, limit=MEASUREMENTS):
-        yield found
-        after_step = found[-1].step
+ENDINGS = {"archive": "mtlrun"}
 
 
-def _affinities(store: Store, run_id: str) -> Iterator[list[Affinity]]:
-    after_step = -1
-    while found := store.affinities(run_id, after_step=after_step, limit=MEASUREMENTS):
-        yield found
-        after_step = found[-1].step
+def _write(
+    store: Store, run: Run, target: Path, form: str, *, figure: str, panel: str, dark: bool, checkpoint: bool
+) -> list[Path]:
+    """Write what is no table, and return the files."""
+    if form == "archive":
+        from mtl_core.exchange.archive import pack
+
+        return [pack(store, run.id, target, checkpoint=checkpoint)]
+    if form == "tensorboard":
+        from mtl_core.exchange.event_files import write_events
+
+        return write_events(store, run, target)
+    if form == "html":
+        from mtl_core.exchange.report import write_report
+
+        return [write_report(store, run, target)]
+    from mtl_core.exchange.pictures import write_picture
+
+    theme: Theme = "dark" if dark else "light"
+    return [write_picture(store, run, figure, target, form=form, panel=panel, theme=theme)]
 
 
-def _affinity(run: Run, affinities: list[Affinity]) -> DataFrame:
-    """[step, epoch, time, task, other, affinity]: what a step for task alone would do for other, a row per ordered pair."""
-    import pandas as pd
-
-    tasks = [task["name"] for task in (run.spec or {})["tasks"]]
-    rows = [
-        (one.step, one.epoch, one.time, task, other, float(one.values[i, j]))
-        for one in affinities
-        for i, task in enumerate(tasks)
-        for j, other in enumerate(tasks)
-    ]
-    return pd.DataFrame(rows, columns=["step", "epoch", "time", "task", "other", "affinity"])
+def _is_archive(file: Path) -> bool:
+    """By its ending or by its first bytes, for one that was renamed."""
+    if file.suffix == ".mtlrun" or file.is_dir():
+        return file.suffix == ".mtlrun"
+    with file.open("rb") as opened:
+        return opened.read(4) == b"PK\3\4"
 
 
-def _changes(run: Run, measurements: list[Measurement]) -> DataFrame:
-    """[step, epoch, time, task, loss, weight, change], a row per measured step and task."""
-    import pandas as pd
+def bring(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", show_default=False, help="A .mtlrun archive, a CSV, or TensorBoard's event file or its folder."
+        ),
+    ],
+    *,
+    name: Annotated[
+        str, typer.Option(help="What to call the run here [default: what it was called].", show_default=False)
+    ] = "",
+    as_json: AsJson = False,
+    store: StoreUrl = None,
+) -> None:
+    """Bring a run in: an archive of another installation, or curves of another program to stand beside yours.
 
-    tasks = [task["name"] for task in (run.spec or {})["tasks"]]
-    rows = [
-        (one.step, one.epoch, one.time, task, float(one.losses[t]), float(one.weights[t]), float(one.changes[t]))
-        for one in measurements
-        for t, task in enumerate(tasks)
-    ]
-    return pd.DataFrame(rows, columns=["step", "epoch", "time", "task", "loss", "weight", "change"])
+    A CSV holds a row per number (step, split, task, name, value, as the command export writes it) or a row per step
+    (step, taskA/loss, taskB/loss, validation/taskA/accuracy …). Nothing in a file is executed, and a file that is damaged
+    leaves nothing behind.
+    """
+    from mtl_core.store import Store
 
+    if not file.exists():
+        raise FileNotFoundError(2, "no such file", str(file))
+    kept = Store.open(store)
+    if _is_archive(file):
+        from mtl_core.exchange.archive import unpack
 
-def _gramian(run: Run, measurements: list[Measurement]) -> DataFrame:
-    """[step, stage, task, half, other, other_half, inner], each pair of half-batch gradients once."""
-    import numpy as np
-    import pandas as pd
+        run_id = unpack(kept, file, name=name)
+    else:
+        from mtl_core.exchange.foreign import bring_in
 
-    spec = run.spec or {}
-    tasks, stages = [task["name"] for task in spec["tasks"]], spec["shared_stages"]
-    names = np.array([(task, half) for half in "ab" for task in tasks])  # row h·T + t of a Gramian
-    i, j = np.triu_indices(len(names))
-    n, s, p = (index.reshape(-1) for index in np.indices((len(measurements), len(stages), len(i))))
-    inner = np.array([one.gramian[:, i, j] for one in measurements]).reshape(-1)
-    columns = {"step": np.array([one.step for one in measurements])[n], "stage": np.array(stages)[s]}
-    for rows, (task, half) in ((i, ("task", "half")), (j, ("other", "other_half"))):
-        columns |= {task: names[rows][p, 0], half: names[rows][p, 1]}
-    return pd.DataFrame({**columns, "inner": inner})
-
-
-def _write(parts: Iterator[DataFrame], path: Path, form: str) -> bool:
-    """Write a table that comes in parts; nothing, and False, if there is none."""
-    first = next(parts, None)
-    if first is None:
-        return False
-    parts = chain([first], parts)
-    if form == "parquet":
-        _write_parquet(parts, path)
-        return True
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for n, part in enumerate(parts):
-            if form == "csv":
-                part.to_csv(file, index=False, header=n == 0, lineterminator="\n")
-            else:  # one array of rows (pandas' own writer would cut numbers off after 15 decimals)
-                file.write("[\n" if n == 0 else ",\n")
-                file.write(json_line(part.astype(object).to_dict("records"))[1:-1])
-        if form == "json":
-            file.write("\n]\n")
-    return True
-
-
-def _write_parquet(parts: Iterator[DataFrame], path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
-
-    writer = None
-    for part in parts:
-        words = part.select_dtypes("category").columns
-        table = pa.Table.from_pandas(part.astype(dict.fromkeys(words, "str")), preserve_index=False)
-        writer = writer or ParquetWriter(path, table.schema)
-        writer.write_table(table)
-    if writer is not None:
-        writer.close()
+        run_id = bring_in(kept, file, name=name)
+    run = kept.run(run_id)
+    if as_json:
+        answer(json_line({"run": run_id, "name": run.name, "state": run.state, "step": run.step}))
+    else:
+        answer(f"{run_id}: {run.name}, {run.state} after {run.step:,} steps")

@@ -165,10 +165,13 @@ class Supervisor:
         if self.standby is None or not self.standby.is_ready:
             return
         taken = Counter(run.device for run in live if run.state == "running" or run.command == "resume")
+        full: set[str] = set()  # what is asked for and taken: not asked of the driver for each of a thousand runs
         for run in in_turn(live, self.store.held()):
             wanted = str(run.config.get("training", {}).get("device", "auto"))
-            key = place(wanted, taken, self._known)
-            if key is not None and self._hand_over(run, key):
+            key = None if wanted in full else place(wanted, taken, self._known)
+            if key is None:
+                full.add(wanted)
+            elif self._hand_over(run, key):
                 return
 
     def _hand_over(self, run: Run, key: str) -> bool:

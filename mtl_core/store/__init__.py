@@ -19,9 +19,10 @@ from sqlalchemy.exc import IntegrityError
 
 from mtl_core.config import RunConfig
 from mtl_core.records import Affinity, Column, Event, Measurement, Preview, Scalars, Split
-from mtl_core.store import labels, observations, runs, series, sweeps
+from mtl_core.store import imports, labels, observations, runs, series, sweeps
 from mtl_core.store.complaints import system_error
 from mtl_core.store.database import Database, address
+from mtl_core.store.imports import EndedRun
 from mtl_core.store.labels import Label
 from mtl_core.store.run import Change, Run, is_id, new_id, to_json
 from mtl_core.store.schema import facts, prepare
@@ -40,6 +41,7 @@ __all__ = [
     "Change",
     "Command",
     "Curve",
+    "EndedRun",
     "Label",
     "Run",
     "State",
@@ -192,6 +194,8 @@ class Store:
     def requeue(self, run_id: str, reason: str) -> None:
         """Put an ended run, or a paused one whose worker is gone, back into the queue; what it recorded stays."""
         self._do(runs.change, run_id, "queued", reason=reason, fields={}, now=time.time())
+
+    add_ended = imports.add_ended
 
     def delete(self, run_id: str) -> None:
         """Delete a run, all it recorded, and its folder. Raises ValueError while a worker holds it."""

@@ -76,19 +76,22 @@ def add_ended(
         raise ValueError(f"{run.id[:40]!r} is no id of a run: the file is damaged or not ours")
     database: Database = store._database
     folder, made = store.folder / run.id, False
+    with database.reading() as connection:
+        _check_is_new(connection, run.id, request)
+    within = _Within(database)
+    writer = Writer(within, run.id)
+    for item in items:
+        writer.append(item)
+    writer.prepare()
     try:
         with database.writing() as connection:
-            same = runs.c.id == run.id if not request else (runs.c.id == run.id) | (runs.c.request == request)
-            before = connection.execute(select(runs.c.id).where(same)).scalar()
-            if before is not None:
-                raise ValueError(f"this run is here already, as {before}: nothing was changed")
+            _check_is_new(connection, run.id, request)
             connection.execute(runs.insert().values(**_row(run, owner, request)))
             last = Change(time.time(), run.state, origin)
             rows = [{"run_id": run.id, "time": c.time, "state": c.state, "reason": c.reason} for c in (*run.history, last)]
             connection.execute(changes.insert(), rows)
-            with Writer(_Within(database, connection), run.id) as writer:
-                for item in items:
-                    writer.append(item)
+            within.connection = connection
+            writer.flush()
             folder.mkdir(parents=True)
             made = True
             (folder / "config.yaml").write_text(run.config.to_yaml(), encoding="utf-8")
@@ -101,6 +104,13 @@ def add_ended(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return run.id
+
+
+def _check_is_new(connection: Connection, run_id: str, request: str) -> None:
+    same = runs.c.id == run_id if not request else (runs.c.id == run_id) | (runs.c.request == request)
+    before = connection.execute(select(runs.c.id).where(same)).scalar()
+    if before is not None:
+        raise ValueError(f"this run is here already, as {before}: nothing was changed")
 
 
 def _row(run: EndedRun, owner: str, request: str) -> dict[str, Any]:
@@ -121,16 +131,19 @@ def _row(run: EndedRun, owner: str, request: str) -> dict[str, Any]:
 
 
 class _Within(Database):
-    """The database as seen from inside one transaction: what is written there comes with it or not at all."""
+    """The database as a writer sees it whose rows are to come with a transaction that others began, or not at all."""
 
-    def __init__(self, database: Database, connection: Connection) -> None:
+    def __init__(self, database: Database) -> None:
         self.url, self.place, self.read_only = database.url, database.place, database.read_only
-        self._connection = connection
+        self._database = database
+        self.connection: Connection | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        yield self._connection
+        with self._database.reading() as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        yield self._connection
+        assert self.connection is not None
+        yield self.connection

@@ -88,7 +88,7 @@ def describe_choices(config: Mapping[str, Any], spec: Mapping[str, Any] | None =
     tasks = [str(task["name"]) for task in spec.get("tasks", ())] or config.get("tasks") or []
     what = "+".join(tasks) if 0 < len(tasks) <= 4 else config["dataset"]["name"]
     depth = config["architecture"].get("depth")
-    if depth is None and "shared_stages" in spec:
+    if depth is None and "shared_stages" in spec and spec.get("stages") != []:  # a foreign run has a network that nobody knows
         depth = len(spec["shared_stages"])
     how = config["architecture"]["name"] if depth is None else f"depth {depth}"
     return f"{what} · {how} · {config['weighting']['name']}"

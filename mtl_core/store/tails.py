@@ -80,7 +80,7 @@ class SplitTails:
 
     def blocks(self) -> list[dict[str, object]]:
         """The blocks that changed since they were last written."""
-        self._add_pending()
+        self.add_pending()
         rows: list[dict[str, object]] = []
         for level, tail in enumerate(self.tails):
             if not tail.is_dirty:
@@ -96,18 +96,8 @@ class SplitTails:
         for tail in self.tails:
             tail.drop_whole_blocks()
 
-    def _take_columns(self, names: tuple[Column, ...]) -> None:
-        if self.columns:
-            raise ValueError(
-                f"the columns of {self.split} of run {self.run_id} are fixed by its first row: "
-                f"{_listed(self.columns)}; got {_listed(names)}"
-            )
-        if not names or len(set(names)) < len(names):
-            raise ValueError(f"{self.split} needs one or more columns, each named once, got {_listed(names)}")
-        self.columns = tuple(Column(*name) for name in names)
-        self.tails = [LevelTail(0, levels.empty(0, len(names)))]
-
-    def _add_pending(self) -> None:
+    def add_pending(self) -> None:
+        """Put the rows that wait into the levels."""
         if not self.pending:
             return
         places = np.concatenate([np.stack([s.steps, s.epochs, s.times], axis=1, dtype=np.float64) for s in self.pending])
@@ -124,6 +114,17 @@ class SplitTails:
             ready = self.tails[level].from_row(above.n_rows * levels.FACTOR)
             above.extend(levels.coarsen(ready.part(0, len(ready) // levels.FACTOR * levels.FACTOR)))
             level += 1
+
+    def _take_columns(self, names: tuple[Column, ...]) -> None:
+        if self.columns:
+            raise ValueError(
+                f"the columns of {self.split} of run {self.run_id} are fixed by its first row: "
+                f"{_listed(self.columns)}; got {_listed(names)}"
+            )
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"{self.split} needs one or more columns, each named once, got {_listed(names)}")
+        self.columns = tuple(Column(*name) for name in names)
+        self.tails = [LevelTail(0, levels.empty(0, len(names)))]
 
 
 class LevelTail:

@@ -39,6 +39,11 @@ class Writer:
             self._check(item)
         self._others.append(item)
 
+    def prepare(self) -> None:
+        """Do the arithmetic of the next flush now, so that its transaction is short: for a whole run at once."""
+        for kept in self._series.values():
+            kept.add_pending()
+
     def flush(self) -> None:
         """Write everything that was appended, or nothing of it. Raises OSError (it may be tried again), LookupError if the run is gone."""
         if not self._others and not any(kept.is_waiting for kept in self._series.values()):

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import streamlit as st
 
 from mtl_core import frames
 from mtl_core.config import RunConfig
 from mtl_core.estimate import in_words
-from mtl_core.store import Run, Store
+from mtl_core.exchange.archive import pack
+from mtl_core.exchange.report import report
+from mtl_core.store import ENDED, Run, Store
 from mtl_core.ui import errors, live, status
 
 LOG_LINES = 200
 EVENTS = 50
-TRACEBACK = 8000  # signs
+TRACEBACK, MESSAGE = 8000, 600  # signs
 
 
 def error(run: Run) -> None:
-    """The end of a failed run's traceback."""
+    """What a failed run died of: the last line of its traceback, and beneath it how it came to that."""
     with st.container(border=True, key="card-error"):
-        st.html('<div class="mtl-card-head"><h3>What went wrong</h3><span>the end of the traceback</span></div>')
-        st.code(run.error[-TRACEBACK:], language="python", height=260)
+        st.html('<div class="mtl-card-head"><h3>What went wrong</h3></div>')
+        st.html(f'<p class="mtl-note"><b>{escape(last_line(run.error))}</b></p>')
+        with st.expander("The traceback"):
+            st.code(run.error[-TRACEBACK:], language="python", height=260)
+
+
+def last_line(traceback: str) -> str:
+    """The line of a traceback that says what happened.
+
+    >>> last_line("Traceback (most recent call last):\\n  File 'a.py', line 1\\nValueError: no\\n\\n")
+    'ValueError: no'
+    """
+    lines = [line.strip() for line in traceback.splitlines() if line.strip()]
+    return lines[-1][:MESSAGE] if lines else ""
 
 
 def show(store: Store, run: Run) -> None:
@@ -46,17 +63,25 @@ def show(store: Store, run: Run) -> None:
 
 def _downloads(store: Store, run: Run) -> None:
     st.html(
-        '<p class="mtl-note">Every recorded number at full resolution. For a picture, use the menu at the top right of a chart.</p>'
+        '<p class="mtl-note">Every recorded number at full resolution; a report with all figures, for a browser without a network; '
+        "or the whole run as a file that another installation imports. For one picture, use the menu at a chart's top right.</p>"
     )
-    st.download_button(
-        "All numbers (CSV)",
-        data=lambda: csv(store, run.id),
-        file_name=f"{run.id}.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        key="csv",
-        on_click="ignore",
-    )
+    _download("All numbers (CSV)", lambda: csv(store, run.id), f"{run.id}.csv", "text/csv", key="csv")
+    _download("Report (HTML)", lambda: report(store, run).encode(), f"{run.id}.html", "text/html", key="html")
+    if run.state in ENDED:
+        _download("Archive (.mtlrun)", lambda: archive(store, run.id), f"{run.id}.mtlrun", "application/zip", key="archive")
+
+
+def _download(label: str, data: Callable[[], bytes], file_name: str, mime: str, *, key: str) -> None:
+    """A button whose file is made when it is pressed."""
+    icon = ":material/download:"
+    st.download_button(label, data=data, file_name=file_name, mime=mime, icon=icon, key=key, on_click="ignore")
+
+
+def archive(store: Store, run_id: str) -> bytes:
+    """A run as another installation imports it, without its checkpoint."""
+    with TemporaryDirectory() as folder:
+        return pack(store, run_id, Path(folder) / "run.mtlrun").read_bytes()
 
 
 def csv(store: Store, run_id: str) -> bytes:

@@ -1,0 +1,203 @@
+"""Runs that differ in nothing but their seed, taken together, and what tells such groups apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from mtl_core.comparing.chance import Interval, interval
+from mtl_core.store import Run
+
+Key = tuple[str, str]  # task, metric
+LOSS = "loss"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of the final test. The loss is shown but does not count in Δm, Δp and ranks: its unit is the scheme's business."""
+
+    task: str
+    name: str
+    task_title: str
+    title: str
+    higher_is_better: bool
+    unit: str = ""
+    is_headline: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.task, self.name
+
+    @property
+    def is_score(self) -> bool:
+        return self.name != LOSS
+
+    @property
+    def label(self) -> str:
+        return f"{self.task_title}: {self.title}"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs with one config but for seed and name.
+
+    ``runs``: all of them; ``by_seed``: those with a final test, the newest of each seed. ``depth``: how many stages are shared.
+    """
+
+    id: str
+    name: str
+    settings: Mapping[str, Any]
+    depth: int | None
+    runs: tuple[Run, ...]
+    by_seed: Mapping[int, Run] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        return str(self.settings["weighting.name"])
+
+    @property
+    def seeds(self) -> list[int]:
+        return list(self.by_seed)
+
+    @property
+    def is_single_task(self) -> bool:
+        """Whether it trains separate networks, all counting alike: the usual baseline."""
+        return self.depth == 0 and self.scheme == "equal"
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """The knobs of its scheme."""
+        return {key: value for key, value in self.settings.items() if key.startswith("weighting.") and key != "weighting.name"}
+
+    @cached_property
+    def values(self) -> dict[Key, dict[int, float]]:
+        """Test numbers by metric and seed, those that are not finite left out."""
+        found: dict[Key, dict[int, float]] = {}
+        for seed, run in self.by_seed.items():
+            for task, numbers in (run.result or {})["test"].items():
+                for name, value in numbers.items():
+                    if isinstance(value, int | float) and math.isfinite(value):
+                        found.setdefault((task, name), {})[seed] = float(value)
+        return found
+
+    @cached_property
+    def intervals(self) -> dict[Key, Interval]:
+        return {key: interval(list(values.values())) for key, values in self.values.items()}
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean seconds of training of the runs that count."""
+        spent = [float((run.result or {}).get("seconds") or run.seconds) for run in self.by_seed.values()]
+        return math.fsum(spent) / len(spent) if spent else None
+
+
+def group_runs(runs: Sequence[Run]) -> list[Group]:
+    """Groups in the order of their first runs, named by what tells them apart."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(json.dumps(settings_of(run.config), sort_keys=True), []).append(run)
+    groups = [_as_group(text, mine) for text, mine in found.items()]
+    varied = differences(groups)
+    named = [_name(group, varied) for group in groups]
+    counts = Counter(named)
+    return [
+        replace(group, name=name if counts[name] == 1 else f"{name} #{group.id[:4]}")
+        for group, name in zip(groups, named, strict=True)
+    ]
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config as one flat table, without its name and seed.
+
+    >>> settings_of({"name": "x", "weighting": {"name": "mgda"}, "training": {"seed": 3, "lr": 0.1}})
+    {'weighting.name': 'mgda', 'training.lr': 0.1}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": kept for inner, kept in value.items()}
+        elif key != "name":
+            flat[key] = value
+    flat.pop("training.seed", None)
+    return flat
+
+
+def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all groups: setting -> value per group, None where a group has no such setting."""
+    keys = dict.fromkeys(key for group in groups for key in group.settings)
+    table = {key: [group.settings.get(key) for group in groups] for key in keys}
+    return {key: values for key, values in table.items() if any(value != values[0] for value in values)}
+
+
+def metrics_of(groups: Sequence[Group]) -> list[Metric]:
+    """Every metric that a group was tested with, task by task in the data set's order, each task's loss last."""
+    found: dict[Key, Metric] = {}
+    for group in groups:
+        for run in group.by_seed.values():
+            for task in (run.spec or {}).get("tasks", ()):
+                _add_metrics(found, task)
+    tested = {key for group in groups for key in group.values}
+    return [metric for key, metric in found.items() if key in tested]
+
+
+def in_words(value: Any) -> str:
+    """A setting as people write it.
+
+    >>> in_words([0.25, 0.75]), in_words(0.001), in_words(None), in_words(True)
+    ('0.25 : 0.75', '0.001', '–', 'yes')
+    """
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return " : ".join(in_words(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _as_group(text: str, runs: Sequence[Run]) -> Group:
+    settings: dict[str, Any] = json.loads(text)
+    by_seed: dict[int, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.created, run.id)):
+        if (run.result or {}).get("test"):
+            by_seed[int(run.config["training"]["seed"])] = run
+    depth = settings.get("architecture.depth")
+    for run in runs:
+        if depth is None and run.spec is not None:
+            depth = len(run.spec.get("shared_stages", ()))
+    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+    return Group(digest, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())))
+
+
+def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:
+    """Scheme with its knobs, depth, and every other setting that differs between the groups."""
+    knobs = [f"{key.partition('.')[2]} {in_words(value)}" for key, value in group.knobs.items() if key != "weighting.weights"]
+    weights = [in_words(group.knobs["weighting.weights"])] if group.knobs.get("weighting.weights") else []
+    parts = ["single task" if group.is_single_task else " ".join([group.scheme, *weights])]
+    parts += knobs if not group.is_single_task else []
+    if group.depth is not None and not group.is_single_task:
+        parts.append(f"depth {group.depth}")
+    parts += [
+        f"{key.partition('.')[2] or key} {in_words(group.settings.get(key))}"
+        for key in varied
+        if not key.startswith("weighting.") and key not in ("architecture.depth", "architecture.name", "dataset.name")
+    ]
+    parts += [str(group.settings[key]) for key in ("architecture.name", "dataset.name") if key in varied]
+    return ", ".join(parts)
+
+
+def _add_metrics(found: dict[Key, Metric], task: Mapping[str, Any]) -> None:
+    name, title = str(task["name"]), str(task["title"])
+    for place, metric in enumerate(task["metrics"]):
+        unit, is_up = str(metric.get("unit", "")), bool(metric["higher_is_better"])
+        found.setdefault(
+            (name, metric["name"]),
+            Metric(name, str(metric["name"]), title, str(metric["title"]), is_up, unit, is_headline=place == 0),
+        )
+    found.setdefault((name, LOSS), Metric(name, LOSS, title, "Loss", higher_is_better=False))

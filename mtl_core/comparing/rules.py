@@ -1,0 +1,179 @@
+"""The rules of a fair comparison, each as a sentence when it is broken."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mtl_core.comparing.groups import Group, in_words
+
+Rule = Literal[
+    "seeds", "budget", "tuning", "data", "selection", "baseline", "left out", "repeats", "diverged", "pairs", "device"
+]
+FEW_SEEDS = 3
+_NAMED = 3  # groups named in a sentence
+_LENGTH = ("training.steps", "training.batch_size")
+_STEP_SIZE = ("training.lr", "training.weight_decay", "training.optimizer", "training.l1")
+_UNENDED = ("queued", "running", "paused")
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A broken rule: which, and what it means here."""
+
+    rule: Rule
+    sentence: str
+
+
+def check(groups: Sequence[Group], *, without_baseline: Sequence[Group] = ()) -> list[Warned]:
+    """Every rule that these groups break, the gravest first."""
+    tested = [group for group in groups if group.by_seed]
+    found = [*_data(groups), *_seeds(tested), *_budget(tested), *_tuning(tested), *_diverged(groups), *_left_out(groups)]
+    found += [*_baseline(tested, without_baseline), *_pairs(tested), *_repeats(groups), *_device(tested)]
+    return found
+
+
+def _data(groups: Sequence[Group]) -> Iterable[Warned]:
+    sets = {
+        json.dumps([value for key, value in sorted(group.settings.items()) if key.startswith("dataset.")]) for group in groups
+    }
+    if len(sets) > 1:
+        yield Warned(
+            "data", "Not all runs have the same data: their validation and test splits differ, so their numbers do not compare."
+        )
+    tasks = {tuple(sorted(_tasks(group))) for group in groups if _tasks(group)}
+    if len(tasks) > 1:
+        said = "; ".join(" + ".join(names) for names in sorted(tasks)[:_NAMED])
+        yield Warned("data", f"Not all runs have the same tasks ({said}): averages over tasks do not compare.")
+
+
+def _seeds(tested: Sequence[Group]) -> Iterable[Warned]:
+    single = [group for group in tested if len(group.by_seed) == 1]
+    if single:
+        yield Warned("seeds", f"{_names(single)}: one seed only, so nothing says how far chance alone would move the numbers.")
+    few = [group for group in tested if 1 < len(group.by_seed) < FEW_SEEDS]
+    if few:
+        yield Warned("seeds", f"{_names(few)}: two seeds only; an interval from two is hardly worth its name.")
+
+
+def _budget(tested: Sequence[Group]) -> Iterable[Warned]:
+    for key, what in zip(_LENGTH, ("steps", "examples per step"), strict=True):
+        values = sorted({int(group.settings[key]) for group in tested if key in group.settings})
+        if len(values) > 1:
+            yield Warned("budget", f"Unequal budgets: the groups train with {_list(values)} {what}.")
+    early = [
+        run
+        for group in tested
+        for run in group.by_seed.values()
+        if run.step < run.steps and not run.config["training"].get("patience")
+    ]
+    if early:
+        yield Warned("budget", f"Unequal budgets: {_count(early, 'run')} ended before the last step.")
+
+
+def _tuning(tested: Sequence[Group]) -> Iterable[Warned]:
+    """How many settings each scheme was tried with; several fixed weights are a front, and depths a question of their own."""
+    trials: dict[str, set[str]] = {}
+    for group in tested:
+        knobs = [] if group.scheme == "fixed" else sorted(group.knobs.items())
+        step_size = [group.settings.get(key) for key in _STEP_SIZE]
+        name = "single task" if group.is_single_task else group.scheme
+        trials.setdefault(name, set()).add(json.dumps([knobs, step_size]))
+    counts = {scheme: len(settings) for scheme, settings in trials.items()}
+    if not counts or max(counts.values()) == 1:
+        return
+    said = ", ".join(f"{scheme} {n}" for scheme, n in sorted(counts.items(), key=lambda item: -item[1]))
+    tuned = [scheme for scheme, n in counts.items() if n > 1]
+    if min(counts.values()) == 1:
+        yield Warned("tuning", f"Tuned against untuned: the number of learning rates and knobs tried is unequal ({said}).")
+    elif len(set(counts.values())) > 1:
+        yield Warned("tuning", f"Unequal search budgets: the number of learning rates and knobs tried differs ({said}).")
+    yield Warned(
+        "selection",
+        f"Several settings of {_list(tuned)} stand here: to take the best by these test numbers would be selection on the test "
+        "split. Choose by validation, then report that one's test.",
+    )
+
+
+def _diverged(groups: Sequence[Group]) -> Iterable[Warned]:
+    lost = [group for group in groups if any(run.state == "diverged" for run in group.runs)]
+    if lost:
+        said = _names(lost, lambda group: f" ({sum(run.state == 'diverged' for run in group.runs)} of {len(group.runs)})")
+        yield Warned(
+            "diverged", f"Diverged runs have no test and are missing from the means, which flatters their group: {said}."
+        )
+
+
+def _left_out(groups: Sequence[Group]) -> Iterable[Warned]:
+    without = [run for group in groups for run in group.runs if not (run.result or {}).get("test") and run.state != "diverged"]
+    if without:
+        states = Counter(run.state if run.state not in _UNENDED else "not ended yet" for run in without)
+        said = ", ".join(f"{n} {state}" for state, n in states.most_common())
+        yield Warned("left out", f"{_count(without, 'run')} without a final test left out ({said}).")
+
+
+def _baseline(tested: Sequence[Group], without: Sequence[Group]) -> Iterable[Warned]:
+    if tested and len(without) == len(tested):
+        yield Warned(
+            "baseline",
+            "No single-task baseline (sharing depth 0, equal weights, otherwise the same) is among the runs, so there is no Δm: "
+            "add one, or choose another baseline.",
+        )
+    elif without:
+        yield Warned(
+            "baseline", f"{_names(without)}: no single-task baseline with the same data, tasks and training, so no Δm."
+        )
+
+
+def _pairs(tested: Sequence[Group]) -> Iterable[Warned]:
+    if len({tuple(group.seeds) for group in tested}) > 1:
+        yield Warned("pairs", "Not all groups have the same seeds: paired tests use those that both have.")
+
+
+def _repeats(groups: Sequence[Group]) -> Iterable[Warned]:
+    repeated = 0
+    for group in groups:
+        tested = [run.config["training"]["seed"] for run in group.runs if (run.result or {}).get("test")]
+        repeated += len(tested) - len(set(tested))
+    if repeated:
+        yield Warned(
+            "repeats",
+            f"{repeated} repeated a config with the same seed; of each, the newest run counts: they are no further evidence.",
+        )
+
+
+def _device(tested: Sequence[Group]) -> Iterable[Warned]:
+    devices = sorted({f"{run.host} {run.device}".strip() for group in tested for run in group.by_seed.values()})
+    if len(devices) > 1:
+        yield Warned(
+            "device", f"The runs trained on different devices ({_list(devices[:_NAMED])}): their times do not compare."
+        )
+
+
+def _tasks(group: Group) -> list[str]:
+    for run in group.runs:
+        if run.spec is not None:
+            return [str(task["name"]) for task in run.spec.get("tasks", ())]
+    return [str(task) for task in group.settings.get("tasks") or ()]
+
+
+def _names(groups: Sequence[Group], more: Any = lambda _: "") -> str:
+    said = [f"{group.name}{more(group)}" for group in groups[:_NAMED]]
+    rest = len(groups) - len(said)
+    return "; ".join([*said, *([f"{rest} more"] if rest > 0 else [])])
+
+
+def _list(values: Sequence[Any]) -> str:
+    """
+    >>> _list([60, 120, 240])
+    '60, 120 and 240'
+    """
+    words = [in_words(value) for value in values]
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def _count(items: Sequence[object], what: str) -> str:
+    return f"{len(items)} {what}{'' if len(items) == 1 else 's'}"

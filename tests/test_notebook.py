@@ -1,0 +1,84 @@
+"""The package as a notebook uses it: names at its front door, figures as charts, and what the README shows."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+import mtl_core
+from mtl_core import frames
+from mtl_core.store import Store
+from mtl_core.ui.record import RECORDED
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    place = tmp_path_factory.mktemp("recorded") / "mtl.sqlite"
+    place.write_bytes(RECORDED.read_bytes())
+    with Store.open(str(place), read_only=True) as store:
+        yield store, store.runs()[0].id
+
+
+@pytest.mark.parametrize("name", mtl_core.__all__)
+def test_every_name_at_the_front_door_is_there_and_described(name):
+    assert name in dir(mtl_core)
+    assert (getattr(mtl_core, name).__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("name", ["trane", "__path_", "_homes"])
+def test_another_name_is_refused(name):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'"):
+        getattr(mtl_core, name)
+
+
+def test_a_figure_is_an_altair_chart(recorded):
+    store, run_id = recorded
+    chart = mtl_core.figure(store, run_id, "losses", x="time", theme="dark", log_y=True, width=500)
+    assert isinstance(chart, alt.LayerChart)
+    assert chart.to_dict()["width"] == 500
+
+
+def test_a_drawing_shows_itself(recorded):
+    drawing = mtl_core.figure(*recorded, "architecture")
+    assert drawing._repr_svg_().startswith("<svg")
+
+
+def test_slips(recorded):
+    store, run_id = recorded
+    with pytest.raises(ValueError, match="Did you mean 'losses'"):
+        mtl_core.figure(store, run_id, "loses")
+    with pytest.raises(ValueError, match="panel of metrics"):
+        mtl_core.figure(store, run_id, "metrics", panel="beauty")
+    for ask in (mtl_core.figure, mtl_core.numbers):
+        with pytest.raises(LookupError):
+            ask(store, "nobody")
+
+
+def test_numbers_are_the_export(recorded):
+    store, run_id = recorded
+    assert mtl_core.numbers(store, run_id).equals(frames.export(store, run_id))
+
+
+def test_what_the_readme_shows_runs(tmp_path):
+    (block,) = re.findall(r"^```py\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    code = block + "\nprint(run.state, type(chart).__name__, len(table), loss, copy == run.id)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    state, chart, rows, loss, is_same = done.stdout.split()[-5:]
+    assert (state, chart, is_same) == ("finished", "LayerChart", "True")
+    assert int(rows) > 50 * 4
+    assert 0 < float(loss) < 100
+    assert (tmp_path / "first.mtlrun").exists()
