@@ -152,7 +152,9 @@ def judge(row: Row, found: dict[str, Turns], memory: float | None, flops: Flops,
     goal = row.goal(flops, n_tasks)
     if goal is not None:
         said.append(f"≤ {goal:.2f} {_verdict(ours.ratio(), goal)}")
-    for name in (LIBMTL, TORCHJD):
+    for name in (
+        (LIBMTL, TORCHJD) if row.asks != "losses" else ()
+    ):  # one pass is one pass: the rest is what a trainer keeps account of
         theirs = found.get(name)
         if theirs is not None and not theirs.crash:
             against = Spread.of([mine / other for mine, other in zip(ours.scheme, theirs.scheme, strict=True)])

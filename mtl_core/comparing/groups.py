@@ -16,6 +16,7 @@ from mtl_core.store import Run
 
 Key = tuple[str, str]  # task, metric
 LOSS = "loss"
+RUN = "run"  # a setting of groups of one run that was trained elsewhere
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,16 @@ class Group:
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
-    """Groups in the order of their first runs, named by what tells them apart."""
+    """Groups in the order of their first runs, named by what tells them apart.
+
+    A run that was trained elsewhere stands alone under its own name: nobody knows what it has in common with others.
+    """
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(json.dumps(settings_of(run.config), sort_keys=True), []).append(run)
+        apart = {RUN: run.id} if _is_foreign(run) else {}
+        found.setdefault(json.dumps(settings_of(run.config) | apart, sort_keys=True), []).append(run)
     groups = [_as_group(text, mine) for text, mine in found.items()]
-    varied = differences(groups)
+    varied = differences([group for group in groups if RUN not in group.settings])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
     counts = Counter(named)
     return [
@@ -169,7 +174,7 @@ def _as_group(text: str, runs: Sequence[Run]) -> Group:
             by_seed[int(run.config["training"]["seed"])] = run
     depth = settings.get("architecture.depth")
     for run in runs:
-        if depth is None and run.spec is not None:
+        if depth is None and run.spec is not None and not _is_foreign(run):
             depth = len(run.spec.get("shared_stages", ()))
     digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
     return Group(digest, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())))
@@ -177,6 +182,8 @@ def _as_group(text: str, runs: Sequence[Run]) -> Group:
 
 def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:
     """Scheme with its knobs, depth, and every other setting that differs between the groups."""
+    if RUN in group.settings:
+        return group.runs[0].name
     knobs = [f"{key.partition('.')[2]} {in_words(value)}" for key, value in group.knobs.items() if key != "weighting.weights"]
     weights = [in_words(group.knobs["weighting.weights"])] if group.knobs.get("weighting.weights") else []
     parts = ["single task" if group.is_single_task else " ".join([group.scheme, *weights])]
@@ -190,6 +197,10 @@ def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:
     ]
     parts += [str(group.settings[key]) for key in ("architecture.name", "dataset.name") if key in varied]
     return ", ".join(parts)
+
+
+def _is_foreign(run: Run) -> bool:
+    return bool((run.spec or {}).get("origin"))
 
 
 def _add_metrics(found: dict[Key, Metric], task: Mapping[str, Any]) -> None:
