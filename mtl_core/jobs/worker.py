@@ -78,7 +78,7 @@ def train(store: Store, order: dict[str, Any]) -> int:
     except work.Unwritable as error:
         print(f"the disk is full: {error}", file=sys.stderr)
         return EXIT_DISK_FULL
-    print(f"{run.state}: {run.reason}\n{run.error}".strip())
+    print(f"{run.state}: {run.reason}\n{run.error}".strip(), flush=True)
     return 0
 
 
