@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -68,5 +70,7 @@ def _conflict_free(gram: Array, eps: float) -> Array:
     square = float(mix @ reached)  # squared length of Σ vᵢuᵢ
     if square <= resolution(len(gram), eps) ** 2:  # the unit gradients sum to zero: no direction is better than another
         return np.zeros(len(gram))
-    weights: Array = mix / np.where(norms > 0, norms, 1.0) * (norms @ reached) / square
+    per_length: Array = mix / np.where(norms > 0, norms, 1.0)
+    sums = [math.fsum(column) for column in gram.T]  # exact: long gradients that cancel would leave their rounding
+    weights: Array = per_length * (per_length @ np.array(sums)) / square
     return weights
