@@ -92,7 +92,7 @@ class Backward:
         gradients = collect(passed, self.shared, self.own, wants_representation=is_on_representation)
         rows_TP, losses_T = gradients.merged(), gradients.losses_T()
         weights_T, total = self._weigh_rows(gradients, rows_TP, losses_T, active)
-        headlines_T = (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
+        headlines_T = _headlines(passed, gradients)
         chosen = self.index(active)
         row = self._row(losses_T[chosen], weights_T[chosen], headlines_T[chosen], total, active)
         if not is_measured:
@@ -160,7 +160,7 @@ class Backward:
         mixed = sum(weight * gradient for weight, gradient in zip(scaled, gradients.by_representation[-1], strict=True))
         torch.autograd.backward(last, mixed)
         self._set_own(gradients, losses, weights, active)
-        headlines = (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
+        headlines = _headlines(passed, gradients)
         return self._row(losses, scaled, headlines, total, active)
 
     def _look(self, passed: Sequence[Passed], gradients: TaskGradients, losses_T: Tensor) -> Tensor:
@@ -177,10 +177,8 @@ class Backward:
         first = losses_T.new_empty((len(pulls[0]), self.shared.n))
         for row, seed in zip(first, pulls[0], strict=True):
             self._pull_to(row, passed[0], seed)
-        second, columns = (
-            torch.empty_like(first[0]),
-            [],
-        )  # of the second part one row at a time: no more than T gradients are held
+        columns = []
+        second = torch.empty_like(first[0])  # one row of the second part at a time: no more than T gradients are held
         for seed in pulls[1]:
             self._pull_to(second, passed[1], seed)
             columns.append(first @ second)
@@ -243,6 +241,11 @@ class Backward:
 
     def _nothing(self, *shape: int) -> Tensor:
         return torch.zeros(shape, device=self.forward.device)
+
+
+def _headlines(passed: Sequence[Passed], gradients: TaskGradients) -> Tensor:
+    """The headline metrics of the whole batch, from those of its parts."""
+    return (torch.stack([torch.stack(part.headlines) for part in passed]) * gradients.shares_HT).sum(0)
 
 
 def _pull(passed: Passed, seed: Tensor, parameters: Sequence[nn.Parameter]) -> Tensor:

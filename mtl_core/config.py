@@ -192,11 +192,12 @@ class RunConfig(Knobs):
             keys = path.strip().split(".")
             if not equals or not all(keys):
                 raise ValueError(f"an override reads key.key=value, got {pair!r}")
-            _set(values, keys, load_yaml(text))
+            set_value(values, keys, load_yaml(text))
         return RunConfig.from_mapping(values)
 
 
-def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
+def set_value(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    """Put a value at its place in a config's plain values, in place. Raises ValueError where it has none."""
     *parents, last = keys
     if last == "name" and parents and isinstance(values.get(parents[0]), dict):
         values[parents[0]] = {}  # another variant has other knobs: the old ones go

@@ -72,6 +72,18 @@ def _nearest_of_two(points: Array, norms: Array) -> Array:
     return weights
 
 
+def least_lift(points: Array, step: Array) -> Array:
+    """Weights [T] ≥ 0 of the shortest change of ``step`` [R] after which it goes against none of ``points`` [T, R].
+
+    >>> least_lift(np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([-1.0, 3.0]))
+    array([0.5, 0. ])
+    """
+    norms = np.linalg.norm(points, axis=1)
+    safe = np.where(norms > 0, norms, 1.0)
+    lift: Array = non_negative_least_squares((points / safe[:, None]).T, -step) / safe
+    return lift
+
+
 def non_negative_least_squares(columns: Array, target: Array) -> Array:
     """x ≥ 0 [T] with the least |columns x − target|; columns [D, T] of length about 1 (Lawson and Hanson, 1974)."""
     n = columns.shape[1]

@@ -11,13 +11,14 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from mtl_core.config import RunConfig, load_yaml
+from mtl_core.config import RunConfig, load_yaml, set_value
 from mtl_core.registry import Knobs, explain, no_such
 
 MOST_RUNS = 5_000
@@ -107,10 +108,11 @@ class Sweep(Knobs):
                 f"the schemes would get unequal budgets ({', '.join(map(str, sorted(sizes)))} combinations), which makes them "
                 "incomparable: give each as many values, or choose search: random with trials per scheme"
             )
+        base = self._base().to_mapping()
         for combinations in by_scheme.values():
             for settings in combinations:
                 for seed in self.seeds:
-                    yield Member.of(self._config({**settings, SEED: seed}), "run")
+                    yield Member.of(self._config(base, {**settings, SEED: seed}), "run")
 
     def _combinations(self, scheme: Mapping[str, Any] | None) -> list[dict[str, Any]]:
         """The settings of one scheme, seeds apart."""
@@ -153,17 +155,19 @@ class Sweep(Knobs):
         if not self.baselines:
             return
         lists = {key: values for key, values in self.vary.items() if not key.startswith((SCHEME, "architecture.depth"))}
+        base = self._base().to_mapping()
         for chosen in product(*lists.values()):
             settings = dict(zip(lists, chosen, strict=True))
-            yield Member.of(self._config({**settings, SCHEME: {"name": "equal"}, "architecture.depth": 0}), "baseline")
+            yield Member.of(self._config(base, {**settings, SCHEME: {"name": "equal"}, "architecture.depth": 0}), "baseline")
 
     def _base(self) -> RunConfig:
         return RunConfig.from_mapping(self.base)
 
-    def _config(self, settings: Mapping[str, Any]) -> RunConfig:
-        values = self._base().to_mapping()
+    @staticmethod
+    def _config(base: Mapping[str, Any], settings: Mapping[str, Any]) -> RunConfig:
+        values = deepcopy(dict(base))
         for key, value in settings.items():
-            _put(values, key, value)
+            set_value(values, key.split("."), value)
         values.pop("name", None)  # the run's choices name it
         return RunConfig.from_mapping(values)
 
@@ -189,18 +193,3 @@ def _pick(lists: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
         place, position = divmod(place, len(values))
         settings[key] = values[position]
     return settings
-
-
-def _put(values: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = values.get(parent)
-        if isinstance(inner, str):
-            inner = {"name": inner}
-        if inner is None:
-            inner = {}
-        if not isinstance(inner, dict):
-            raise ValueError(f"{key}: {parent} holds a single value, so {key} has nowhere to go")
-        values[parent] = inner
-        values = inner
-    values[last] = value

@@ -14,6 +14,13 @@ from mtl_core.figures._view import View
 Look = tuple[str, tuple[int, ...]]  # colour, dashes
 
 
+def named_shares(frame: pd.DataFrame, column: str, names: dict[str, str]) -> pd.DataFrame:
+    """[step, epoch, time, name, value, low, high, n] of the shares that are known; ``column`` says which share, ``names`` in words."""
+    known = frame[frame["share"].notna().to_numpy()]
+    named = known.assign(name=known[column].cat.rename_categories(names))
+    return named.rename(columns={"share": "value"}).drop(columns=column).reset_index(drop=True)
+
+
 def named_rows(tidy: pd.DataFrame, view: View, *, log: bool = False, band: bool = False) -> pd.DataFrame:
     """What the chart sends: [x, name, value], with low and high for a band."""
     fields = ["name", "value", *(["low", "high", "n"] if band else [])]

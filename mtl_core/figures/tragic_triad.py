@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from mtl_core.figures import FIGURES, Figure, Spec, View, shares_anything
-from mtl_core.figures._named import Look, named_lines, named_rows
+from mtl_core.figures._named import Look, named_lines, named_rows, named_shares
 from mtl_core.figures._parts import y_axis
 from mtl_core.palette import tones
 
@@ -42,9 +42,7 @@ class TragicTriad(Figure):
     @classmethod
     def tidy(cls, frame: pd.DataFrame, spec: Spec) -> pd.DataFrame:
         """[step, epoch, time, name, value, low, high, n]; value is the share of pairs for which the condition holds."""
-        known = frame[frame["share"].notna().to_numpy()]
-        named = known.assign(name=known["condition"].cat.rename_categories(NAMES))
-        return named.rename(columns={"share": "value"}).drop(columns="condition").reset_index(drop=True)
+        return named_shares(frame, "condition", NAMES)
 
     @classmethod
     def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.weightings._simplex import Array, non_negative_least_squares, share_alike, vectors
+from mtl_core.weightings._simplex import Array, least_lift, share_alike, vectors
 
 
 def unconflicted(gram: Array, mixes: Array, eps: float) -> Array:
@@ -23,10 +23,7 @@ def unconflicted(gram: Array, mixes: Array, eps: float) -> Array:
     array([0.75, 0.7 ])
     """
     points = vectors(gram, eps)
-    lengths = np.linalg.norm(points, axis=1)
-    safe = np.where(lengths > 0, lengths, 1.0)
-    units = (points / safe[:, None]).T
-    raised = [non_negative_least_squares(units, -(mix @ points)) / safe for mix in mixes]
+    raised = [least_lift(points, mix @ points) for mix in mixes]
     return share_alike(mixes.sum(axis=0) + np.sum(raised, axis=0), gram)
 
 

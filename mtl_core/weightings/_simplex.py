@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mtl_core.solvers import Array, nearest, non_negative_least_squares, resolution, share_alike, vectors
+from mtl_core.solvers import Array, least_lift, nearest, non_negative_least_squares, resolution, share_alike, vectors
 
-__all__ = ["Array", "nearest", "non_negative_least_squares", "on_host", "resolution", "share_alike", "vectors"]
+__all__ = ["Array", "least_lift", "nearest", "non_negative_least_squares", "on_host", "resolution", "share_alike", "vectors"]
 
 
 def on_host(gram_TT: Tensor, answer: Callable[[Array, float], Array]) -> Tensor:

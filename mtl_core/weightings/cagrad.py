@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Weighting
-from mtl_core.weightings._simplex import Array, nearest, non_negative_least_squares, on_host, resolution, share_alike, vectors
+from mtl_core.weightings._simplex import Array, least_lift, nearest, on_host, resolution, share_alike, vectors
 
 
 class CAGradKnobs(GramianKnobs):
@@ -88,9 +88,7 @@ def _is_stationary(points: Array, smallest: float) -> bool:
 
 def _least_lean(points: Array, g0: Array, radius: float) -> Array | None:
     """The weights λ ≥ 0 of the shortest change λᵀJ of g₀ after which no task is harmed; None if it leaves the ball."""
-    norms = np.linalg.norm(points, axis=1)
-    safe = np.where(norms > 0, norms, 1.0)
-    weights = non_negative_least_squares((points / safe[:, None]).T, -g0) / safe
+    weights = least_lift(points, g0)
     return weights if np.linalg.norm(weights @ points) <= radius else None
 
 

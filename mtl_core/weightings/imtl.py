@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from mtl_core.weightings import WEIGHTINGS, GramianKnobs, Paper, Setting, Weighting
 from mtl_core.weightings._impartial import impartial
-
-BOUND = 23.0  # |s| ≤ 23: factors from 1e-10 to 1e10; beyond, exp(s) would overflow on a loss that stays at 0
+from mtl_core.weightings._log_scale import keep_bounded
 
 
 class IMTLKnobs(GramianKnobs):
@@ -85,8 +84,7 @@ class IMTL(Weighting):
         return self.log_scale_T.detach()[self.active].double().exp()
 
     def after_step(self, losses_T: Tensor) -> None:
-        with torch.no_grad():
-            self.log_scale_T.clamp_(-BOUND, BOUND)
+        keep_bounded(self.log_scale_T)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": [self.log_scale_T], "lr": self.knobs.lr, "weight_decay": 0.0}]

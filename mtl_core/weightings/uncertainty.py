@@ -9,8 +9,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mtl_core.weightings import WEIGHTINGS, Paper, Setting, Weighting, WeightingKnobs
-
-BOUND = 23.0  # |s| ≤ 23: weights from 1e-10 to 1e10; beyond, exp(−s) would overflow on a loss that stays at 0
+from mtl_core.weightings._log_scale import keep_bounded
 
 
 class UncertaintyKnobs(WeightingKnobs):
@@ -73,8 +72,7 @@ class Uncertainty(Weighting):
         return (half * torch.exp(-s_T) * losses_T + 0.5 * s_T).sum()
 
     def after_step(self, losses_T: Tensor) -> None:
-        with torch.no_grad():
-            self.log_variance_T.clamp_(-BOUND, BOUND)
+        keep_bounded(self.log_variance_T)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         return [{"params": [self.log_variance_T], "lr": self.knobs.lr, "weight_decay": 0.0}]
