@@ -12,7 +12,8 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, ClassVar, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
@@ -170,18 +171,21 @@ def no_such(noun: str, name: object, known: Iterable[str]) -> str:
 def describe_knobs(model: type[Knobs]) -> list[dict[str, Any]]:
     """Each knob as ``{name, type, title, help, default, minimum, maximum, exclusive_minimum, exclusive_maximum, choices}``.
 
-    ``type`` is one of int, float, bool, str, list; ``choices`` is a list for a Literal, else None; a knob that may be left
-    empty has ``optional`` true.
+    ``type`` is one of int, float, bool, str, list; ``choices`` is a list for a Literal, else None; ``words`` are those that may
+    stand for a number ("auto"); a knob that may be left empty has ``optional`` true.
     """
     return [_describe_knob(name, field) for name, field in model.model_fields.items()]
 
 
 def _describe_knob(name: str, field: FieldInfo) -> dict[str, Any]:
     annotation: Any = field.annotation
-    optional = type(None) in get_args(annotation)
-    if optional:
-        annotation = next(a for a in get_args(annotation) if a is not type(None))
-    choices = list(get_args(annotation)) if get_origin(annotation) is Literal else None
+    is_union = get_origin(annotation) in (Union, UnionType)
+    kinds: list[Any] = list(get_args(annotation)) if is_union else [annotation]
+    optional = type(None) in kinds
+    kinds = sorted((kind for kind in kinds if kind is not type(None)), key=_is_literal)
+    words = list(get_args(kinds[1])) if len(kinds) > 1 else []  # int | Literal["auto"]
+    annotation = kinds[0]
+    choices = list(get_args(annotation)) if _is_literal(annotation) else None
     kind = "str" if choices else (get_origin(annotation) or annotation)
     described: dict[str, Any] = {
         "name": name,
@@ -191,6 +195,7 @@ def _describe_knob(name: str, field: FieldInfo) -> dict[str, Any]:
         "default": field.get_default(call_default_factory=True),
         "optional": optional,
         "choices": choices,
+        "words": words,
         "minimum": None,
         "maximum": None,
         "exclusive_minimum": False,
@@ -203,3 +208,7 @@ def _describe_knob(name: str, field: FieldInfo) -> dict[str, Any]:
                 described[key] = float(bound) if described["type"] == "float" else bound
                 described[f"exclusive_{key}"] = attribute in ("gt", "lt")
     return described
+
+
+def _is_literal(annotation: Any) -> bool:
+    return get_origin(annotation) is Literal

@@ -129,6 +129,8 @@ class Everything(Knobs):
     word: Literal["a", "b"] = "a"
     maybe: float | None = Field(None, ge=0)
     many: list[float] = Field(default_factory=lambda: [1.0])
+    often: int | Literal["auto"] = "auto"
+    mode: Literal["x", "y"] | None = None
 
 
 def test_knobs_describe_themselves():
@@ -140,7 +142,11 @@ def test_knobs_describe_themselves():
     assert described["word"]["choices"] == ["a", "b"]
     assert described["maybe"]["optional"]
     assert not described["whole"]["optional"]
-    assert [described[name]["type"] for name in Everything.model_fields] == ["int", "float", "bool", "str", "float", "list"]
+    assert [described[name]["type"] for name in Everything.model_fields] == [
+        *("int", "float", "bool", "str", "float", "list", "int", "str")
+    ]
+    assert described["often"]["words"] == ["auto"]
+    assert (described["mode"]["choices"], described["mode"]["optional"], described["mode"]["words"]) == (["x", "y"], True, [])
     assert described["many"]["default"] == [1.0]
 
 

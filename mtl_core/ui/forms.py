@@ -33,7 +33,7 @@ def widget(knob: Knob, value: Any, *, key: str, room: int = ROW_PX) -> Any:
     if knob["choices"] is not None:
         return _choice(knob, value, key, room)
     makers = {"bool": _switch, "int": _number, "float": _number, "list": _numbers, "str": _text}
-    return makers.get(knob["type"], _free)(knob, value, key)
+    return (_free if knob["words"] else makers[knob["type"]])(knob, value, key)
 
 
 def _choice(knob: Knob, value: Any, key: str, room: int) -> Any:
@@ -97,7 +97,7 @@ def _text(knob: Knob, value: Any, key: str) -> Any:
 
 def _free(knob: Knob, value: Any, key: str) -> Any:
     """For what is a number or a word (``auto``): choose or type."""
-    options = list(dict.fromkeys([str(value), str(knob["default"]), "auto", "1", "5", "10", "50", "100"]))
+    options = list(dict.fromkeys([str(value), str(knob["default"]), *knob["words"], "1", "5", "10", "50", "100"]))
     text = st.selectbox(
         knob["title"], options, index=0, key=key, help=f"{knob['help']} Choose, or type a number.", accept_new_options=True
     )
