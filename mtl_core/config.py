@@ -175,10 +175,7 @@ class RunConfig(Knobs):
 
     def to_yaml(self) -> str:
         """Text that ``from_yaml`` reads back to an equal config."""
-        values = self.to_mapping()
-        # PyYAML writes these three line breaks as they are and reads them back as others: let it escape them
-        is_readable = not any(mark in json.dumps(values, ensure_ascii=False) for mark in "\x85\u2028\u2029")
-        return yaml.safe_dump(values, sort_keys=False, allow_unicode=is_readable, default_flow_style=None, width=120)
+        return dump_yaml(self.to_mapping())
 
     def with_overrides(self, pairs: Iterable[str]) -> RunConfig:
         """Apply ``key.key=value`` texts; values are read as YAML.
@@ -206,6 +203,13 @@ def set_value(values: dict[str, Any], keys: list[str], value: Any) -> None:
             raise ValueError(f"{key!r} holds a single value, so {'.'.join(keys)!r} has nowhere to go")
         values = values[key]
     values[last] = value
+
+
+def dump_yaml(values: Mapping[str, Any]) -> str:
+    """Text that ``load_yaml`` reads back to equal values."""
+    # PyYAML writes these three line breaks as they are and reads them back as others: let it escape them
+    is_readable = not any(mark in json.dumps(values, ensure_ascii=False) for mark in "\x85\u2028\u2029")
+    return yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=is_readable, default_flow_style=None, width=120)
 
 
 def load_yaml(text: str | bytes) -> Any:

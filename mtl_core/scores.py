@@ -14,6 +14,27 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 
 
+def gains(baseline: Sequence[float], method: Sequence[float], higher_is_better: Sequence[bool]) -> Floats:
+    """The relative improvement in each metric [M] as a fraction, positive = better. Raises ValueError as ``delta_m``.
+
+    >>> gains([4.0, 2.0], [3.0, 1.0], [True, False])
+    array([-0.25,  0.5 ])
+    """
+    lengths = {"baseline": len(baseline), "method": len(method), "higher_is_better": len(higher_is_better)}
+    if len(set(lengths.values())) > 1 or not lengths["baseline"]:
+        said = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"there must be as many numbers of each kind, at least one, got {said}")
+    before, after = np.asarray(baseline, dtype=np.float64), np.asarray(method, dtype=np.float64)
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        raise ValueError("metrics must be finite numbers: leave out what was not measured, on both sides")
+    if (before == 0).any():
+        where = int((before == 0).argmax())
+        raise ValueError(f"baseline number {where + 1} is 0, so no change relative to it exists: leave that metric out")
+    sign = np.where(np.asarray(higher_is_better, dtype=bool), 1.0, -1.0)
+    found: Floats = sign * (after - before) / np.abs(before)
+    return found
+
+
 def delta_m(baseline: Sequence[float], method: Sequence[float], higher_is_better: Sequence[bool]) -> float:
     """The mean over **metrics** of the relative change, in percent; **lower is better** (Maninis et al. 2019, as Navon et al. 2022 use it).
 
@@ -28,7 +49,7 @@ def delta_m(baseline: Sequence[float], method: Sequence[float], higher_is_better
     >>> delta_m([4.0, 2.0], [3.0, 1.0], [True, False])  # 25 % worse and 50 % better
     -12.5
     """
-    return float(100 * -_gains(baseline, method, higher_is_better).mean())
+    return float(100 * -gains(baseline, method, higher_is_better).mean())
 
 
 def delta_p(
@@ -48,11 +69,11 @@ def delta_p(
     >>> delta_p([4.0, 4.0, 2.0], [3.0, 4.0, 1.0], [True, True, False], groups=[[0, 1], [2]])  # −12.5 % and +50 %
     18.75
     """
-    gains = _gains(baseline, method, higher_is_better)
-    chosen = [[m] for m in range(len(gains))] if groups is None else [list(group) for group in groups]
-    if not all(chosen) or sorted(m for group in chosen for m in group) != list(range(len(gains))):
-        raise ValueError(f"groups must hold each position 0..{len(gains) - 1} exactly once, none of them empty; got {chosen}")
-    return float(100 * np.mean([gains[group].mean() for group in chosen]))
+    gained = gains(baseline, method, higher_is_better)
+    chosen = [[m] for m in range(len(gained))] if groups is None else [list(group) for group in groups]
+    if not all(chosen) or sorted(m for group in chosen for m in group) != list(range(len(gained))):
+        raise ValueError(f"groups must hold each position 0..{len(gained) - 1} exactly once, none of them empty; got {chosen}")
+    return float(100 * np.mean([gained[group].mean() for group in chosen]))
 
 
 def mean_rank(table_RM: ArrayLike, higher_is_better: Sequence[bool]) -> Floats:
@@ -98,23 +119,6 @@ def hypervolume(points_R2: ArrayLike, reference: Sequence[float], higher_is_bett
     lowest = np.minimum.accumulate(steps[:, 1])
     edges = [*steps[:, 0], corner[0]]
     return float(sum((right - left) * (corner[1] - low) for (left, right), low in zip(pairwise(edges), lowest, strict=True)))
-
-
-def _gains(baseline: Sequence[float], method: Sequence[float], higher_is_better: Sequence[bool]) -> Floats:
-    """Relative improvements [M], positive = better."""
-    lengths = {"baseline": len(baseline), "method": len(method), "higher_is_better": len(higher_is_better)}
-    if len(set(lengths.values())) > 1 or not lengths["baseline"]:
-        said = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise ValueError(f"there must be as many numbers of each kind, at least one, got {said}")
-    before, after = np.asarray(baseline, dtype=np.float64), np.asarray(method, dtype=np.float64)
-    if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        raise ValueError("metrics must be finite numbers: leave out what was not measured, on both sides")
-    if (before == 0).any():
-        where = int((before == 0).argmax())
-        raise ValueError(f"baseline number {where + 1} is 0, so no change relative to it exists: leave that metric out")
-    sign = np.where(np.asarray(higher_is_better, dtype=bool), 1.0, -1.0)
-    gains: Floats = sign * (after - before) / np.abs(before)
-    return gains
 
 
 def _oriented(table_RM: ArrayLike, higher_is_better: Sequence[bool]) -> Floats:

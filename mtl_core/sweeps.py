@@ -18,12 +18,14 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from mtl_core.config import RunConfig, load_yaml, set_value
+from mtl_core.config import RunConfig, dump_yaml, load_yaml, set_value
 from mtl_core.registry import Knobs, explain, no_such
 
 MOST_RUNS = 5_000
 SEED = "training.seed"
 SCHEME = "weighting"
+DEPTH = "architecture.depth"
+NOT_OF_BASELINES = (SCHEME, DEPTH, "measure", "training.device")  # a baseline serves whatever these are
 Role = Literal["run", "baseline"]
 
 
@@ -64,7 +66,20 @@ class Sweep(Knobs):
         for key, values in vary.items():
             if not isinstance(values, list) or not values:
                 raise ValueError(f"{key} needs a list of values, as in {key}: [1, 2]")
-        return {str(key): values for key, values in vary.items()}
+        return {str(key): _each_once(values) for key, values in vary.items()}
+
+    @field_validator("per_scheme", mode="before")
+    @classmethod
+    def _lists_of_schemes(cls, per_scheme: Any) -> Any:
+        if not isinstance(per_scheme, Mapping) or not all(isinstance(knobs, Mapping) for knobs in per_scheme.values()):
+            raise ValueError("needs schemes with knobs and lists of values, as in cagrad: {c: [0.2, 0.4]}")
+        for name, knobs in per_scheme.items():
+            for knob, values in knobs.items():
+                if not isinstance(values, list) or not values:
+                    raise ValueError(f"{name}: {knob} needs a list of values, as in {name}: {{{knob}: [1, 2]}}")
+        return {
+            str(name): {str(knob): _each_once(values) for knob, values in knobs.items()} for name, knobs in per_scheme.items()
+        }
 
     @classmethod
     def from_mapping(cls, values: Any) -> Sweep:
@@ -86,13 +101,24 @@ class Sweep(Knobs):
         """Read YAML or JSON text. Raises ValueError."""
         return cls.from_mapping(load_yaml(text))
 
+    def to_yaml(self) -> str:
+        """Text that ``from_yaml`` reads back to an equal sweep; what was left at its default is left out.
+
+        >>> print(Sweep(vary={"training.seed": [0, 1, 1]}, baselines=False).to_yaml().strip())
+        vary:
+          training.seed: [0, 1]
+        baselines: false
+        """
+        return dump_yaml(self.model_dump(mode="json", exclude_defaults=True))
+
     def members(self) -> list[Member]:
         """All runs, baselines first, each config once. Raises ValueError for a setting that no run can have."""
+        chosen = self._chosen()
         found: dict[str, Member] = {}
-        for member in (*self._baselines(), *self._runs()):
+        for member in (*self._baselines(chosen), *self._runs(chosen)):
             found.setdefault(member.key, member)
             if len(found) > MOST_RUNS:
-                raise ValueError(f"the sweep has more than {MOST_RUNS:,} runs: vary less, or draw at random")
+                raise ValueError(_too_many())
         return list(found.values())
 
     @property
@@ -100,16 +126,31 @@ class Sweep(Knobs):
         """The seeds that every combination runs with."""
         return self.vary.get(SEED) or [self._base().training.seed]
 
-    def _runs(self) -> Iterator[Member]:
-        by_scheme = {index: self._combinations(scheme) for index, scheme in enumerate(self._schemes())}
-        sizes = {len(combinations) for combinations in by_scheme.values()}
-        if len(sizes) > 1:
-            raise ValueError(
-                f"the schemes would get unequal budgets ({', '.join(map(str, sorted(sizes)))} combinations), which makes them "
-                "incomparable: give each as many values, or choose search: random with trials per scheme"
+    def _chosen(self) -> list[list[dict[str, Any]]]:
+        """The combinations of each scheme, as many for each."""
+        schemes, chosen, n = self._schemes(), [], 0
+        for scheme in schemes:
+            chosen.append(self._combinations(scheme))
+            n += len(chosen[-1]) * len(self.seeds)
+            if n > 2 * MOST_RUNS:  # so many that it need not look which of them are equal
+                raise ValueError(_too_many())
+        sizes = {self._name_of(scheme): len(combinations) for scheme, combinations in zip(schemes, chosen, strict=True)}
+        least = min(sizes.values())
+        if max(sizes.values()) > least:
+            remedy = (
+                f"lower trials to {least}, or give the others more values"
+                if self.search == "random"
+                else f"give each as many values, or choose search: random with {_counted(least, 'trial')} per scheme"
             )
+            said = ", ".join(f"{name} {size}" for name, size in sizes.items())
+            raise ValueError(
+                f"the schemes would get unequal budgets ({said} combinations), which makes them incomparable: {remedy}"
+            )
+        return chosen
+
+    def _runs(self, chosen: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Member]:
         base = self._base().to_mapping()
-        for combinations in by_scheme.values():
+        for combinations in chosen:
             for settings in combinations:
                 for seed in self.seeds:
                     yield Member.of(self._config(base, {**settings, SEED: seed}), "run")
@@ -150,15 +191,19 @@ class Sweep(Knobs):
             return str(scheme["name"])
         return str(self._base().weighting["name"])
 
-    def _baselines(self) -> Iterator[Member]:
-        """Separate networks for every combination of what is left when scheme and depth make no difference."""
+    def _baselines(self, chosen: Sequence[Sequence[Mapping[str, Any]]]) -> Iterator[Member]:
+        """Separate networks for what is left of the combinations when what does not concern them makes no difference."""
         if not self.baselines:
             return
-        lists = {key: values for key, values in self.vary.items() if not key.startswith((SCHEME, "architecture.depth"))}
-        base = self._base().to_mapping()
-        for chosen in product(*lists.values()):
-            settings = dict(zip(lists, chosen, strict=True))
-            yield Member.of(self._config(base, {**settings, SCHEME: {"name": "equal"}, "architecture.depth": 0}), "baseline")
+        base, seen = self._base().to_mapping(), set()
+        for settings in (settings for combinations in chosen for settings in combinations):
+            left = {key: value for key, value in settings.items() if not key.startswith(NOT_OF_BASELINES)}
+            content = json.dumps(left, sort_keys=True, default=str)
+            if content not in seen:
+                seen.add(content)
+                for seed in self.seeds:
+                    values = {**left, SEED: seed, SCHEME: {"name": "equal"}, DEPTH: 0}
+                    yield Member.of(self._config(base, values), "baseline")
 
     def _base(self) -> RunConfig:
         return RunConfig.from_mapping(self.base)
@@ -193,3 +238,16 @@ def _pick(lists: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
         place, position = divmod(place, len(values))
         settings[key] = values[position]
     return settings
+
+
+def _each_once(values: list[Any]) -> list[Any]:
+    """Without repeats: 1 and true are two values."""
+    return list({json.dumps(value, sort_keys=True, default=str): value for value in values}.values())
+
+
+def _too_many() -> str:
+    return f"the sweep has more than {MOST_RUNS:,} runs: vary less, or draw at random"
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from mtl_core.ui import frame, home_view, replay
+from mtl_core.ui import frame, home_view, replay, sweep_card
 
 frame.guard()
 store = frame.store()
@@ -19,3 +19,4 @@ def body() -> None:
 
 
 st.fragment(body, run_every=replay.TICK_S)()
+st.fragment(sweep_card.links, run_every=sweep_card.TICK_S)(store)

@@ -2,13 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
+from itertools import product
+from time import perf_counter
 
 import pytest
 from scipy import stats
 
 from mtl_core.cli.app import main
 from mtl_core.comparing import compare, with_baseline
-from mtl_core.comparing.chance import paired, student_inside, student_quantile, wilcoxon
+from mtl_core.comparing.chance import paired, student_outside, student_quantile, wilcoxon
 from mtl_core.config import RunConfig
 from mtl_core.exchange.foreign import bring_in
 from mtl_core.store import Store
@@ -26,7 +29,7 @@ def store(tmp_path):
         yield opened
 
 
-def finish(store, run_id, test, device="cpu", **fields):
+def finish(store, run_id, test, device="cpu", *, trained=2.0, **fields):
     """Let a queued run end with these test numbers by task and metric."""
     config = store.claim("somebody", device, run_id).config
     tasks = [
@@ -35,10 +38,10 @@ def finish(store, run_id, test, device="cpu", **fields):
     spec = {"tasks": tasks, "shared_stages": ["layer"] * config["architecture"].get("depth", 2)}
     steps = config["training"]["steps"]
     fields = {"step": steps, "steps": steps} | fields
-    store.change(run_id, "finished", spec=spec, result={"test": test, "best_step": 1, "seconds": 2.0}, **fields)
+    store.change(run_id, "finished", spec=spec, result={"test": test, "best_step": 1, "seconds": trained}, **fields)
 
 
-def add(store, weighting, seed=0, depth=2, *, test=None, device="cpu", dataset=None, step=50, **training):
+def add(store, weighting, seed=0, depth=2, *, test=None, device="cpu", dataset=None, step=50, seconds=2.0, **training):
     """A finished run."""
     architecture = {"name": "hard_sharing", "depth": depth}
     settings = {"seed": seed, "steps": 50, **training}
@@ -46,11 +49,12 @@ def add(store, weighting, seed=0, depth=2, *, test=None, device="cpu", dataset=N
         dataset=dataset or {"name": "teacher"}, architecture=architecture, weighting=weighting, training=settings
     )
     run_id = store.enqueue(config)
-    finish(store, run_id, test or {"a": {"r2": 0.5}, "b": {"r2": 0.5}}, device, step=step)
+    finish(store, run_id, test or {"a": {"r2": 0.5}, "b": {"r2": 0.5}}, device, trained=seconds, step=step)
     return run_id
 
 
 def three(store, weighting, depth=2, **more):
+    """Three seeds."""
     for seed in range(3):
         add(store, weighting, seed, depth, **more)
 
@@ -59,10 +63,10 @@ def rules(store):
     return {warned.rule for warned in compare(store.runs()).warnings}
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 30, 101])
+@pytest.mark.parametrize("freedom", [1, 2, 2.5, 3, 4, 9, 10, 30, 101])
 def test_students_t_is_that_of_scipy(freedom):
     for t in (0, 0.3, 2, 7, 40):
-        assert student_inside(t, freedom) == pytest.approx(1 - 2 * stats.t.sf(t, freedom), abs=1e-12)
+        assert student_outside(t, freedom) == pytest.approx(2 * stats.t.sf(t, freedom), rel=1e-9)
     for share in (0.6, 0.9, 0.975, 0.9999):
         assert student_quantile(share, freedom) == pytest.approx(stats.t.ppf(share, freedom), rel=1e-7)
 
@@ -91,6 +95,8 @@ def test_runs_trained_elsewhere_stand_alone_under_their_names(store, tmp_path):
         [0.8, 0.9]
     )
     assert "repeats" not in rules(store)
+    assert "elsewhere" in rules(store)
+    assert not {"budget", "tuning", "device"} & rules(store)  # of theirs nobody knows
 
 
 def test_what_differs_is_in_the_name(store):
@@ -153,6 +159,8 @@ def test_front_and_hypervolume_by_hand(store):
         ("data", lambda store: three(store, "rlw", dataset={"name": "teacher", "rho": 0.5})),
         ("data", lambda store: three(store, "rlw", test={"a": {"r2": 0.5}})),
         ("device", lambda store: three(store, "rlw", device="cuda:0")),
+        ("time", lambda store: three(store, "rlw", seconds=3.1)),
+        ("baseline", lambda store: [add(store, "equal", 0, 0, lr=0.5), add(store, "mgda", 0, 2, lr=0.5)]),
     ],
 )
 def test_a_broken_rule_is_named(store, rule, more):
@@ -193,3 +201,44 @@ def test_the_command_takes_a_sweep_and_refuses_a_baseline_without_a_test(store, 
     said = capsys.readouterr()
     assert (said.out, len(said.err.splitlines())) == ("", 1)
     assert "no test result yet" in said.err
+
+
+def test_times_are_not_judged_where_steps_or_devices_differ(store):
+    three(store, "equal", 2, seconds=1.0)
+    three(store, "mgda", 2, seconds=9.0, device="cuda:0")
+    assert "time" not in rules(store)
+    three(store, "mgda", 1, seconds=9.0, step=20)
+    assert "time" not in rules(store)
+
+
+def test_a_baseline_with_one_seed_is_said_to_have_no_scatter(store):
+    add(store, "equal", 0, 0)
+    three(store, "mgda")
+    said = [one.sentence for one in compare(store.runs()).warnings if one.rule == "baseline"]
+    assert len(said) == 1
+    assert "too narrow" in said[0]
+    for seed in (1, 2):
+        add(store, "equal", seed, 0)
+    assert "baseline" not in rules(store)
+
+
+def test_a_baseline_that_nobody_is_measured_against_is_not_warned_about(store):
+    add(store, "equal", 0, 0)
+    assert "baseline" not in rules(store)
+
+
+def test_four_hundred_runs_in_sixty_groups_are_compared_at_once(store):
+    one = store.run(add(store, "equal", test={"a": {"r2": 0.5, "mae": 1.0}, "b": {"r2": 0.5, "mae": 1.0}}))
+    runs = []
+    for n, seed in product(range(60), range(7)):
+        weighting, depth = ({"name": "equal"}, 0) if n % 2 else ({"name": "mgda"}, 2)
+        training = {**one.config["training"], "seed": seed, "lr": 0.001 * (n // 2 + 1)}
+        architecture = {**one.config["architecture"], "depth": depth}
+        config = {**one.config, "weighting": weighting, "architecture": architecture, "training": training}
+        runs.append(replace(one, id=f"{n} {seed}", config=config))
+    began = perf_counter()
+    found = compare(runs)
+    assert len(found.groups) == len(found.delta_m) == len(found.delta_p) == len(found.mean_rank) == 60
+    assert len(found.verdicts(found.groups[0])) == 59 * 4
+    assert found.warnings
+    assert perf_counter() - began < 1  # 0.03 s on an idle machine; as a page it must not be seen

@@ -65,11 +65,13 @@ MAY_IMPORT = {
     "frames": {
         "store",
         "analysis",
+        "comparing",
+        "config",
         "records",
         "what_if",
-    },  # what_if when its table is asked for: it loads the schemes and torch
+    },  # config for what settings are called; what_if when its table is asked for: it loads the schemes and torch
     "figures": {"registry", "palette"},
-    "exchange": {"registry", "config", "records", "store", "frames", "figures", "palette"},
+    "exchange": {"registry", "config", "records", "store", "comparing", "frames", "figures", "palette"},
     "jobs": {"registry", "records", "config", "sweeps", "plan", "estimate", "trainer", "checkpoints", "store"},
 }
 EVERYTHING = set(MAY_IMPORT)
@@ -201,8 +203,9 @@ def test_nobody_asks_for_a_leaf_by_its_file(file):
     """One loop, one page, no ``if scheme == …``: whoever needs a variant finds it by name on its shelf."""
     own = part(module_name(file))
     for module in uses(file):
-        home, _, leaf = module.rpartition(".")
-        is_leaf = part(module) in SHELVES - {"tasks"} and home.startswith("mtl_core.") and leaf != "trunks"
+        home = module.rpartition(".")[0]
+        is_shelf = ROOT.joinpath(*module.split("."), "__init__.py").exists()
+        is_leaf = part(module) in SHELVES - {"tasks"} and home.startswith("mtl_core.") and not is_shelf
         assert not is_leaf or part(module) == own, f"{own} names the leaf {module}: ask its shelf"
 
 
@@ -241,7 +244,7 @@ def test_what_home_and_watch_need_does_not_load_torch():
     assert not {"torch", "torchvision", "torchmetrics", "streamlit", "sklearn"} & loaded
 
 
-@pytest.mark.parametrize("page", ["home", "watch"])
+@pytest.mark.parametrize("page", ["home", "watch", "compare"])
 def test_a_page_that_many_people_watch_does_not_load_torch(page):
     own = [module for file in (ROOT / "app.py", ROOT / f"pages/{page}.py") for module in imported(file) if part(module)]
     loaded = loaded_by(*own)

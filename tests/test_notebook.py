@@ -1,5 +1,6 @@
 """The package as a notebook uses it: names at its front door, figures as charts, and what the README shows."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,9 +8,12 @@ from pathlib import Path
 
 import altair as alt
 import pytest
+from contrasts import fair
 
 import mtl_core
 from mtl_core import frames
+from mtl_core.figures.compared import CONTRASTS
+from mtl_core.frames.compared import Compared
 from mtl_core.store import Store
 from mtl_core.ui.record import RECORDED
 
@@ -22,6 +26,14 @@ def recorded(tmp_path_factory):
     place.write_bytes(RECORDED.read_bytes())
     with Store.open(str(place), read_only=True) as store:
         yield store, store.runs()[0].id
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """A fair comparison, and one that is not."""
+    with Store.open(str(tmp_path_factory.mktemp("several"))) as store:
+        fair(store)
+        yield store, mtl_core.compare_runs(store, [run.id for run in store.runs()])
 
 
 @pytest.mark.parametrize("name", mtl_core.__all__)
@@ -62,6 +74,46 @@ def test_slips(recorded):
 def test_numbers_are_the_export(recorded):
     store, run_id = recorded
     assert mtl_core.numbers(store, run_id).equals(frames.export(store, run_id))
+
+
+def test_runs_side_by_side(several):
+    store, comparison = several
+    assert len(comparison.groups) == 7
+    table = mtl_core.comparison_table(store, comparison).set_index("group")
+    assert table.loc["single task", "Δm (%)"] == pytest.approx(0, abs=1e-9)
+    one = store.runs()[0].id
+    assert len(mtl_core.compare_runs(store, one).groups) == 1, "one id as it is"
+    other = next(group for group in comparison.groups if group.scheme == "mgda").runs[0].id
+    chosen = mtl_core.compare_runs(store, [one], baseline=other)
+    assert chosen.group(chosen.chosen).scheme == "mgda", "the baseline need not be named twice"
+
+
+@pytest.mark.parametrize("name", CONTRASTS.names())
+def test_a_figure_of_several_runs_shows_itself(several, name):
+    if not CONTRASTS[name].applies(Compared(*several).spec):
+        pytest.skip("nothing to show for these runs")
+    chart = mtl_core.comparison_figure(*several, name, theme="dark", width=500)
+    assert hasattr(chart, "_repr_mimebundle_")
+    assert json.loads(chart.to_json())
+
+
+def test_slips_with_several_runs(several):
+    store, comparison = several
+    with pytest.raises(LookupError):
+        mtl_core.compare_runs(store, ["nobody"])
+    with pytest.raises(ValueError, match="nothing to compare"):
+        mtl_core.compare_runs(store, [])
+    with pytest.raises(ValueError, match="Did you mean 'front'"):
+        mtl_core.comparison_figure(store, comparison, "frnt")
+    with pytest.raises(ValueError, match="panel of"):
+        mtl_core.comparison_figure(store, comparison, "task_results", choice="beauty")
+
+
+def test_a_report_of_several_runs_is_a_file(several, tmp_path):
+    store, _ = several
+    few = mtl_core.compare_runs(store, [run.id for run in store.runs()[:2]])
+    path = mtl_core.comparison_report(store, few, tmp_path / "report.html")
+    assert path.read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
 def test_what_the_readme_shows_runs(tmp_path):

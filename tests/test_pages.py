@@ -206,7 +206,7 @@ def test_nothing_is_told_to_anybody():
     config = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())
     assert config["browser"]["gatherUsageStats"] is False
     assert config["client"]["showErrorDetails"] == "type"
-    assert config["server"]["maxUploadSize"] == 1
+    assert config["server"]["maxUploadSize"] == 200
     assert config["server"]["enableXsrfProtection"] is True
     assert "http" not in str(config["theme"]), "fonts must be local"
 

@@ -144,6 +144,7 @@ def test_the_largest_sweep_is_queued_in_seconds(store):
 def test_a_label_keeps_what_is_not_named(store):
     first, second = (store.enqueue(RunConfig()) for _ in range(2))
     assert store.labels() == {}
+    store.ask(first, "stop")
     store.label(first, tags=[" to  show ", "ä", "to show"])
     store.label(first, note="  best so far\n<b>")
     began = time.time()

@@ -292,6 +292,42 @@ def test_an_interrupted_run_goes_on_as_long_as_it_gets_anywhere(store):
 # How long
 
 
+def test_the_time_left_knows_which_run_asks_for_which_device(store):
+    base = {"dataset": {"name": "teacher"}, "training": {"steps": 100}}
+    ids, left = [], []
+    for devices in (["cpu"], ["cpu", "cuda:6"], ["cuda:6", "cuda:7"]):
+        asked = Sweep.from_mapping(
+            {"base": base, "vary": {"training.device": devices, "training.seed": [0, 1]}, "baselines": False}
+        )
+        expected = {member.key: 50.0 for member in asked.members()}
+        ids.append(store.add_sweep(asked, expected=expected))
+        left.append(jobs.sweep_progress(store, ids[-1]).seconds_left)
+    assert left[0] == 102, "one after the other"
+    assert 102 <= left[1] == left[2] < 140, "the second device takes half of twice as many"
+
+
+def test_the_outlook_says_what_is_here_and_whether_it_may_start(store, monkeypatch):
+    jobs.submit_sweep(store, sweep("equal", baselines=False), owner="ada")
+    ahead = jobs.sweep_outlook(store, sweep("equal", "mgda", baselines=False))
+    assert (ahead.n_runs, ahead.n_here, ahead.n_finished, ahead.refusal) == (2, 1, 0, "")
+    monkeypatch.setenv("MTL_EXPLORER_MODE", "class")
+    asked = sweep("equal", "mgda", seeds=(0, 1, 2), baselines=False)
+    assert "ask for at most 2" in jobs.sweep_outlook(store, asked, owner="ada").refusal
+    assert "ask for at most 3" in jobs.sweep_outlook(store, asked, owner="bob").refusal
+    monkeypatch.setenv("MTL_EXPLORER_MODE", "demo")
+    assert "demonstration" in jobs.sweep_outlook(store, asked).refusal
+
+
+def test_only_a_sweep_at_rest_is_deleted_and_its_runs_stay(store):
+    sweep_id = jobs.submit_sweep(store, sweep("equal", baselines=False))
+    with pytest.raises(ValueError, match="cancel"):
+        jobs.delete_sweep(store, sweep_id)
+    jobs.cancel_sweep(store, sweep_id)
+    jobs.delete_sweep(store, sweep_id)
+    assert store.sweeps() == []
+    assert len(store.runs()) == 1
+
+
 def test_a_duration_knows_places_and_that_workers_come_one_at_a_time(monkeypatch):
     assert duration([], load=5) == 0
     assert duration([("cpu", 9.0)] * 3, load=5) == 30, "each has a second of its own around its steps"

@@ -90,3 +90,55 @@ def test_slips(values: dict[str, object], part: str) -> None:
 def test_it_survives_json() -> None:
     one = sweep(vary={"weighting": ["equal"], "training.seed": [0]}, name="a")
     assert Sweep.from_yaml(json.dumps(one.model_dump(mode="json"))).members() == one.members()
+
+
+def test_what_is_named_twice_counts_once() -> None:
+    one = sweep(vary={"training.seed": [1, 0, 1, 0], "training.lr": [0.1, 0.1]}, per_scheme={})
+    assert one.vary == {"training.seed": [1, 0], "training.lr": [0.1]}
+    assert one == sweep(vary={"training.seed": [1, 0], "training.lr": [0.1]})
+
+
+def test_a_random_search_brings_the_baselines_of_what_it_drew_and_no_others() -> None:
+    rates, decays = [n / 1000 for n in range(1, 31)], [n / 100 for n in range(10)]
+    values = {"vary": {"weighting": ["equal", "mgda"], "training.lr": rates, "training.weight_decay": decays}, "trials": 4}
+    found = sweep(**values, search="random").members()
+
+    def settings(role: str) -> set[tuple[float, float]]:
+        return {(one.config.training.lr, one.config.training.weight_decay) for one in found if one.role == role}
+
+    assert settings("baseline") == settings("run")
+    assert sum(member.role == "baseline" for member in found) <= 8
+
+
+def test_what_does_not_concern_a_baseline_does_not_multiply_it() -> None:
+    vary = {"measure.every": [1, 5], "training.device": ["cpu", "cuda"], "weighting.scale": ["sum", "mean"]}
+    found = sweep(vary=vary).members()
+    assert [member.role for member in found] == ["baseline"] + ["run"] * 8
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"vary": {"training.seed": list(range(5000)), "training.lr": [0.1] * 5000, "training.l1": [0, 0.1, 0.2]}},
+        {"vary": {"weighting": [f"s{n}" for n in range(9000)], "training.lr": [n / 10 for n in range(1, 900)]}},
+        {"vary": {"weighting": [f"s{n}" for n in range(11_000)]}},
+    ],
+)
+def test_a_monster_is_judged_at_once(values: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"{MOST_RUNS:,}"):
+        Sweep.from_mapping({"base": TEACHER, **values})
+
+
+@pytest.mark.parametrize(
+    ("search", "remedy"),
+    [("grid", "random with 2 trials per scheme"), ("random", "lower trials to 2, or give the others more")],
+)
+def test_the_remedy_for_unequal_budgets_is_one(search: str, remedy: str) -> None:
+    values: dict[str, object] = {
+        "vary": {"weighting": ["equal", "cagrad"], "training.lr": [0.1, 0.2]},
+        "per_scheme": {"cagrad": {"c": [0.1, 0.2]}},
+    }
+    with pytest.raises(ValueError, match=remedy):
+        sweep(**values, search=search)
+    found = sweep(**values, search="random", trials=2, baselines=False).members()
+    assert sorted(member.config.weighting["name"] for member in found) == ["cagrad"] * 2 + ["equal"] * 2

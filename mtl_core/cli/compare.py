@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,6 +30,13 @@ def compare(
             help="The run whose group Δm and Δp are measured against [default: each group's single-task baseline].",
         ),
     ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the result table, in full precision.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a report with every figure, for a browser offline.")] = None,
+    figure: Annotated[
+        str, typer.Option(help="With --out: which figure of the comparison, such as task_results or front.")
+    ] = "",
+    panel: Annotated[str, typer.Option(help="With --figure: which of its panels.")] = "",
+    out: Annotated[Path | None, typer.Option(help="With --figure: the file to draw into, .svg or .png.")] = None,
     as_json: AsJson = False,
     store: StoreUrl = None,
 ) -> None:
@@ -36,11 +44,17 @@ def compare(
     from mtl_core import comparing
     from mtl_core.store import Store
 
+    if bool(figure) != (out is not None) or (panel and not figure):
+        raise ValueError("--figure and --out go together, as in --figure front --out front.svg")
     with Store.open(store, read_only=True) as kept:
         chosen = _found(kept, runs)
         if baseline is not None:
             chosen.append(kept.run(baseline))
-    found = comparing.compare(chosen, baseline=baseline)
+        found = comparing.compare(chosen, baseline=baseline)
+        if csv or html or out:
+            from mtl_core.exchange.compare_files import write
+
+            write(kept, found, csv=csv, html=html, figure=figure, panel=panel, picture=out)
     if as_json:
         answer(json_line(_told(found)))
         return
@@ -73,6 +87,8 @@ def _told(found: Comparison) -> dict[str, Any]:
                 "metrics": metrics,
                 "delta_m": _mean(found.delta_m.get(group.id)),
                 "delta_p": _mean(found.delta_p.get(group.id)),
+                "delta_m_interval": _ends(found.delta_m.get(group.id)),
+                "delta_p_interval": _ends(found.delta_p.get(group.id)),
                 "mean_rank": found.mean_rank.get(group.id),
                 "on_front": front is not None and group.id in front.members,
                 "baseline": _name(found.baseline_of(group)),
@@ -111,6 +127,10 @@ def _interval(one: Interval) -> dict[str, Any]:
 
 def _mean(one: Interval | None) -> float | None:
     return None if one is None else one.mean
+
+
+def _ends(one: Interval | None) -> list[float] | None:
+    return None if one is None or one.low is None or one.high is None else [one.low, one.high]
 
 
 def _name(group: Group | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mtl_core.cli.runs import RunId
-from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line
+from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line, note
 from mtl_core.registry import no_such
 
 if TYPE_CHECKING:
@@ -101,19 +101,13 @@ def _write(
     return [write_picture(store, run, figure, target, form=form, panel=panel, theme=theme)]
 
 
-def _is_archive(file: Path) -> bool:
-    """By its ending or by its first bytes, for one that was renamed."""
-    if file.suffix == ".mtlrun" or file.is_dir():
-        return file.suffix == ".mtlrun"
-    with file.open("rb") as opened:
-        return opened.read(4) == b"PK\3\4"
-
-
 def bring(
     file: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE", show_default=False, help="A .mtlrun archive, a CSV, or TensorBoard's event file or its folder."
+            metavar="FILE",
+            show_default=False,
+            help="A .mtlrun archive, a CSV, TensorBoard's event file or its folder, or a .zip with several of them.",
         ),
     ],
     *,
@@ -122,28 +116,30 @@ def bring(
     ] = "",
     as_json: AsJson = False,
     store: StoreUrl = None,
-) -> None:
+) -> int:
     """Bring a run in: an archive of another installation, or curves of another program to stand beside yours.
 
     A CSV holds a row per number (step, split, task, name, value, as the command export writes it) or a row per step
     (step, taskA/loss, taskB/loss, validation/taskA/accuracy …). Nothing in a file is executed, and a file that is damaged
-    leaves nothing behind.
+    leaves nothing behind. Of a .zip, each run that can be read comes in.
     """
+    from mtl_core.exchange.arrivals import take_in
     from mtl_core.store import Store
 
     if not file.exists():
         raise FileNotFoundError(2, "no such file", str(file))
     kept = Store.open(store)
-    if _is_archive(file):
-        from mtl_core.exchange.archive import unpack
-
-        run_id = unpack(kept, file, name=name)
-    else:
-        from mtl_core.exchange.foreign import bring_in
-
-        run_id = bring_in(kept, file, name=name)
-    run = kept.run(run_id)
+    arrived = take_in(kept, file, name=name)
+    slips = [f"{one.source}: {one.slip}" for one in arrived if one.slip]
+    for slip in slips:
+        note(f"error: {slip}")
+    runs = [kept.run(one.run_id) for one in arrived if one.run_id]
+    if not runs:
+        raise ValueError(f"nothing of {file} was imported")
     if as_json:
-        answer(json_line({"run": run_id, "name": run.name, "state": run.state, "step": run.step}))
+        lines = [{"run": run.id, "name": run.name, "state": run.state, "step": run.step} for run in runs]
+        answer(json_line(lines[0] if len(arrived) == 1 else lines))
     else:
-        answer(f"{run_id}: {run.name}, {run.state} after {run.step:,} steps")
+        for run in runs:
+            answer(f"{run.id}: {run.name}, {run.state} after {run.step:,} steps")
+    return int(bool(slips))

@@ -20,15 +20,18 @@ def runs(
     *,
     as_json: AsJson = False,
     store: StoreUrl = None,
-    search: Annotated[str, typer.Option(help="Only runs whose name or choices hold this text.")] = "",
+    search: Annotated[str, typer.Option(help="Only runs whose name, choices, tags or note hold these words.")] = "",
+    deleted: Annotated[bool, typer.Option("--deleted", help="Those in the bin instead.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 200,
 ) -> None:
     """List the runs, newest first."""
     from mtl_core.store import Store
 
-    found = Store.open(store).runs(search=search, limit=limit)
+    found = Store.open(store).runs(search=search, deleted=deleted, limit=limit)
     if as_json:
         answer(json_line([brief(run) for run in found]))
+    elif not found and deleted:
+        note("the bin is empty")
     elif not found:
         note("no runs here yet: start one with the command train, or on the Train page")
     else:

@@ -6,18 +6,41 @@ the same data, static weights as rivals, per-task numbers beside every average, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from mtl_core import scores
-from mtl_core.comparing.chance import Interval, Paired, interval, paired
-from mtl_core.comparing.groups import Group, Key, Metric, differences, group_runs, in_words, metrics_of, settings_of
-from mtl_core.comparing.rules import Warned, check
-from mtl_core.store import Run
+import numpy as np
 
-__all__ = ["Comparison", "Group", "Interval", "Key", "Metric", "Paired", "Warned", "compare", "in_words", "settings_of"]
+from mtl_core import scores
+from mtl_core.comparing.chance import Interval, Paired, paired
+from mtl_core.comparing.deltas import Floats, Pair, pair
+from mtl_core.comparing.groups import Group, Key, Metric, differences, group_runs, metrics_of
+from mtl_core.comparing.rules import Warned, check
+from mtl_core.comparing.standing import Standing, standing
+from mtl_core.comparing.verdicts import Verdict, verdicts
+from mtl_core.store import Run
+from mtl_core.store.alike import in_words, settings_of
+
+__all__ = [
+    "Comparison",
+    "Group",
+    "Interval",
+    "Key",
+    "Metric",
+    "Paired",
+    "Standing",
+    "Verdict",
+    "Warned",
+    "compare",
+    "in_words",
+    "is_static",
+    "settings_of",
+    "standing",
+    "with_baseline",
+]
 
 ROOM = 0.1  # how far beyond the worst point the hypervolume's reference lies, as a share of the range
 _UNMATCHED = ("weighting.", "architecture.depth", "measure.", "training.device")  # may differ from a baseline's
@@ -61,46 +84,46 @@ class Comparison:
         if self.chosen is not None:
             return self.group(self.chosen)
         wanted = _matched(group)
-        return next((one for one in self.tested if one.is_single_task and _matched(one) == wanted), None)
+        return next((one for settings, one in self._single_task if settings == wanted), None)
 
     @cached_property
     def delta_m(self) -> dict[str, Interval]:
-        """Δm by group id, in percent, lower is better: the mean over seeds of each seed against the baseline's mean."""
-        return self._against_baseline(lambda before, after, up, _: scores.delta_m(before, after, up))
+        """Δm by group id, in percent, lower is better: over metrics, from the means over seeds of both sides.
+
+        Its interval holds the scatter of both; that of a baseline with one seed is unknown and missing. A baseline against
+        itself is 0, without interval.
+        """
+        return self._against_baseline(lambda pair: np.full(len(pair.metrics), -1 / len(pair.metrics)))
 
     @cached_property
     def delta_p(self) -> dict[str, Interval]:
-        """Δp by group id, in percent, higher is better."""
-        return self._against_baseline(scores.delta_p)
+        """Δp by group id, in percent, higher is better: inside each task, then over tasks; intervals as for ``delta_m``."""
+        return self._against_baseline(lambda pair: pair.by_task(dict.fromkeys([metric.task for metric in pair.metrics], 1.0)))
 
-    def weighed_delta(self, weights: dict[str, float]) -> dict[str, float]:
+    def weighed_delta(self, weights: Mapping[str, float]) -> dict[str, Interval]:
         """Δp under other task weights: the weighted mean over tasks (weights need not sum to 1), where it exists.
 
         Raises ValueError unless at least one weight is positive and none negative.
         """
         if min(weights.values(), default=0) < 0 or not sum(weights.values()) > 0:
             raise ValueError("task weights must not be negative, and one of them must be above zero")
-        found = {}
-        for group in self.tested:
-            per_task = self.gains(group)
-            if per_task and set(per_task) <= set(weights):
-                total = sum(weights[task] for task in per_task)
-                if total > 0:
-                    found[group.id] = sum(weights[task] * gain for task, gain in per_task.items()) / total
-        return found
+
+        def shares(pair: Pair) -> Floats | None:
+            tasks = {metric.task for metric in pair.metrics}
+            is_covered = tasks <= set(weights) and sum(weights[task] for task in tasks) > 0
+            return pair.by_task(weights) if is_covered else None
+
+        return self._against_baseline(shares)
 
     def gains(self, group: Group) -> dict[str, float]:
         """Each task's mean relative improvement over the baseline in percent (higher is better); {} without a baseline."""
-        baseline = self.baseline_of(group)
-        if baseline is None or not self._is_measurable(group, baseline):
+        found = self._pairs.get(group.id)
+        if found is None:
             return {}
-        found: dict[str, float] = {}
-        for task in dict.fromkeys(metric.task for metric in self._scores_of(group)):
-            mine = [metric for metric in self._scores_of(group) if metric.task == task]
-            before = [baseline.intervals[metric.key].mean for metric in mine]
-            after = [group.intervals[metric.key].mean for metric in mine]
-            found[task] = scores.delta_p(before, after, [metric.higher_is_better for metric in mine])
-        return found
+        per_task: dict[str, list[float]] = {}
+        for metric, gain in zip(found.metrics, found.gains.tolist(), strict=True):
+            per_task.setdefault(metric.task, []).append(gain)
+        return {task: math.fsum(mine) / len(mine) for task, mine in per_task.items()}
 
     @cached_property
     def mean_rank(self) -> dict[str, float]:
@@ -121,6 +144,15 @@ class Comparison:
         """Per metric the two groups seed by seed."""
         common = [key for key in group.values if key in reference.values]
         return {key: paired(group.values[key], reference.values[key]) for key in common}
+
+    def verdicts(self, reference: Group) -> list[Verdict]:
+        """Every other group against this one, metric by metric, with Holm's correction for all of these tests together."""
+        return verdicts(self.tested, reference, self.scored)
+
+    def standing(self, metric: Metric) -> Standing:
+        """Who is best in a metric, and who cannot be told from the best."""
+        column = {group.id: group.intervals[metric.key] for group in self.tested if metric.key in group.intervals}
+        return standing(column, higher_is_better=metric.higher_is_better)
 
     def front_metrics(self) -> list[Metric]:
         """The two metrics that a front is drawn over unless somebody chooses: the headlines of the first two tasks."""
@@ -150,31 +182,37 @@ class Comparison:
     @cached_property
     def warnings(self) -> list[Warned]:
         """Every rule of a fair comparison that these runs break."""
-        without = [group for group in self.tested if self.baseline_of(group) is None]
-        return check(self.groups, without_baseline=without)
+        bases = {group.id: self.baseline_of(group) for group in self.tested}
+        without = [group for group in self.tested if bases[group.id] is None]
+        used = {base.id: base for group_id, base in bases.items() if base is not None and base.id != group_id}
+        return check(self.groups, without_baseline=without, baselines=list(used.values()))
 
-    def _scores_of(self, group: Group) -> list[Metric]:
-        return [metric for metric in self.scored if metric.key in group.intervals]
+    @cached_property
+    def _single_task(self) -> list[tuple[dict[str, Any], Group]]:
+        """What may serve as a baseline: separate networks, with the settings that others must share with them."""
+        return [(_matched(group), group) for group in self.tested if group.is_single_task]
 
-    def _is_measurable(self, group: Group, baseline: Group) -> bool:
-        """Whether each of the group's metrics has a baseline that is not zero; without any metric there is nothing to say."""
-        mine = self._scores_of(group)
-        return bool(mine) and all(metric.key in baseline.intervals and baseline.intervals[metric.key].mean for metric in mine)
-
-    def _against_baseline(self, score: Any) -> dict[str, Interval]:
+    @cached_property
+    def _pairs(self) -> dict[str, Pair]:
+        """Each group beside its baseline, by group id, where both have numbers that compare."""
         found = {}
         for group in self.tested:
-            baseline, mine = self.baseline_of(group), self._scores_of(group)
-            if baseline is None or not self._is_measurable(group, baseline):
+            baseline = self.baseline_of(group)
+            both = None if baseline is None else pair(group, baseline, self.scored)
+            if both is not None:
+                found[group.id] = both
+        return found
+
+    def _against_baseline(self, shares: Callable[[Pair], Floats | None]) -> dict[str, Interval]:
+        """The gains over the baseline in percent, weighed by each metric's share; a group without shares is left out."""
+        found = {}
+        for group in self.tested:
+            both = self._pairs.get(group.id)
+            shares_M = None if both is None else shares(both)
+            if both is None or shares_M is None:
                 continue
-            before = [baseline.intervals[metric.key].mean for metric in mine]
-            up = [metric.higher_is_better for metric in mine]
-            tasks = list(dict.fromkeys(metric.task for metric in mine))
-            places = [[m for m, metric in enumerate(mine) if metric.task == task] for task in tasks]
-            full = [seed for seed in group.by_seed if all(seed in group.values[metric.key] for metric in mine)]
-            seeds = [score(before, [group.values[metric.key][seed] for metric in mine], up, places) for seed in full]
-            if seeds:
-                found[group.id] = interval(seeds)
+            is_itself = self.baseline_of(group) is group
+            found[group.id] = Interval(0.0, None, None, len(both.method_SM)) if is_itself else both.weighed(shares_M)
         return found
 
 

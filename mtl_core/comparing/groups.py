@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,10 +11,10 @@ from typing import Any
 
 from mtl_core.comparing.chance import Interval, interval
 from mtl_core.store import Run
+from mtl_core.store.alike import RUN, group_id, in_words, is_foreign, settings_of
 
 Key = tuple[str, str]  # task, metric
 LOSS = "loss"
-RUN = "run"  # a setting of groups of one run that was trained elsewhere
 
 
 @dataclass(frozen=True)
@@ -72,6 +70,11 @@ class Group:
         return self.depth == 0 and self.scheme == "equal"
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether it was trained elsewhere: its settings are not known."""
+        return RUN in self.settings
+
+    @property
     def knobs(self) -> dict[str, Any]:
         """The knobs of its scheme."""
         return {key: value for key, value in self.settings.items() if key.startswith("weighting.") and key != "weighting.name"}
@@ -91,11 +94,16 @@ class Group:
     def intervals(self) -> dict[Key, Interval]:
         return {key: interval(list(values.values())) for key, values in self.values.items()}
 
+    @cached_property
+    def duration(self) -> Interval | None:
+        """Seconds of training of the runs that count."""
+        spent = [float((run.result or {}).get("seconds") or run.seconds) for run in self.by_seed.values()]
+        return interval(spent) if spent else None
+
     @property
     def seconds(self) -> float | None:
         """Mean seconds of training of the runs that count."""
-        spent = [float((run.result or {}).get("seconds") or run.seconds) for run in self.by_seed.values()]
-        return math.fsum(spent) / len(spent) if spent else None
+        return None if self.duration is None else self.duration.mean
 
 
 def group_runs(runs: Sequence[Run]) -> list[Group]:
@@ -105,32 +113,15 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
-        apart = {RUN: run.id} if _is_foreign(run) else {}
-        found.setdefault(json.dumps(settings_of(run.config) | apart, sort_keys=True), []).append(run)
-    groups = [_as_group(text, mine) for text, mine in found.items()]
-    varied = differences([group for group in groups if RUN not in group.settings])  # of the others nothing is known
+        found.setdefault(group_id(_settings(run)), []).append(run)
+    groups = [_as_group(name, mine) for name, mine in found.items()]
+    varied = differences([group for group in groups if not group.is_foreign])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
     counts = Counter(named)
     return [
         replace(group, name=name if counts[name] == 1 else f"{name} #{group.id[:4]}")
         for group, name in zip(groups, named, strict=True)
     ]
-
-
-def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config as one flat table, without its name and seed.
-
-    >>> settings_of({"name": "x", "weighting": {"name": "mgda"}, "training": {"seed": 3, "lr": 0.1}})
-    {'weighting.name': 'mgda', 'training.lr': 0.1}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= {f"{key}.{inner}": kept for inner, kept in value.items()}
-        elif key != "name":
-            flat[key] = value
-    flat.pop("training.seed", None)
-    return flat
 
 
 def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
@@ -151,38 +142,26 @@ def metrics_of(groups: Sequence[Group]) -> list[Metric]:
     return [metric for key, metric in found.items() if key in tested]
 
 
-def in_words(value: Any) -> str:
-    """A setting as people write it.
-
-    >>> in_words([0.25, 0.75]), in_words(0.001), in_words(None), in_words(True)
-    ('0.25 : 0.75', '0.001', '–', 'yes')
-    """
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return " : ".join(in_words(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _settings(run: Run) -> dict[str, Any]:
+    return settings_of(run.config) | ({RUN: run.id} if is_foreign(run.spec) else {})
 
 
-def _as_group(text: str, runs: Sequence[Run]) -> Group:
-    settings: dict[str, Any] = json.loads(text)
+def _as_group(name: str, runs: Sequence[Run]) -> Group:
+    settings = _settings(runs[0])
     by_seed: dict[int, Run] = {}
     for run in sorted(runs, key=lambda run: (run.created, run.id)):
         if (run.result or {}).get("test"):
             by_seed[int(run.config["training"]["seed"])] = run
     depth = settings.get("architecture.depth")
     for run in runs:
-        if depth is None and run.spec is not None and not _is_foreign(run):
+        if depth is None and run.spec is not None and not is_foreign(run.spec):
             depth = len(run.spec.get("shared_stages", ()))
-    digest = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-    return Group(digest, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())))
+    return Group(name, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())))
 
 
 def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:
     """Scheme with its knobs, depth, and every other setting that differs between the groups."""
-    if RUN in group.settings:
+    if group.is_foreign:
         return group.runs[0].name
     knobs = [f"{key.partition('.')[2]} {in_words(value)}" for key, value in group.knobs.items() if key != "weighting.weights"]
     weights = [in_words(group.knobs["weighting.weights"])] if group.knobs.get("weighting.weights") else []
@@ -197,10 +176,6 @@ def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:
     ]
     parts += [str(group.settings[key]) for key in ("architecture.name", "dataset.name") if key in varied]
     return ", ".join(parts)
-
-
-def _is_foreign(run: Run) -> bool:
-    return bool((run.spec or {}).get("origin"))
 
 
 def _add_metrics(found: dict[Key, Metric], task: Mapping[str, Any]) -> None:

@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mtl_core.comparing.groups import Group, in_words
+from mtl_core.comparing.groups import Group
+from mtl_core.store.alike import in_words
 
-Rule = Literal[
-    "seeds", "budget", "tuning", "data", "selection", "baseline", "left out", "repeats", "diverged", "pairs", "device"
-]
+Rule = (
+    Literal["elsewhere", "data", "seeds", "budget", "tuning", "selection", "diverged", "left out", "baseline"]
+    | Literal["pairs", "repeats", "device", "time"]
+)
 FEW_SEEDS = 3
+LIKE_TIMES = 1.5  # up to this ratio, equal steps are about equal time
 _NAMED = 3  # groups named in a sentence
 _LENGTH = ("training.steps", "training.batch_size")
 _STEP_SIZE = ("training.lr", "training.weight_decay", "training.optimizer", "training.l1")
@@ -28,17 +31,35 @@ class Warned:
     sentence: str
 
 
-def check(groups: Sequence[Group], *, without_baseline: Sequence[Group] = ()) -> list[Warned]:
-    """Every rule that these groups break, the gravest first."""
+def check(groups: Sequence[Group], *, without_baseline: Sequence[Group] = (), baselines: Sequence[Group] = ()) -> list[Warned]:
+    """Every rule that these groups break, the gravest first.
+
+    Args:
+        without_baseline: the groups that Δm has nothing to be measured against.
+        baselines: the groups that others are measured against.
+    """
     tested = [group for group in groups if group.by_seed]
-    found = [*_data(groups), *_seeds(tested), *_budget(tested), *_tuning(tested), *_diverged(groups), *_left_out(groups)]
-    found += [*_baseline(tested, without_baseline), *_pairs(tested), *_repeats(groups), *_device(tested)]
+    ours = [group for group in tested if not group.is_foreign]  # of the others neither budget nor tuning is known
+    found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_tuning(ours)]
+    found += [*_diverged(groups), *_left_out(groups), *_baseline(tested, without_baseline), *_scatter(baselines)]
+    found += [*_pairs(ours), *_repeats(groups), *_device(ours), *_time(ours)]
     return found
 
 
+def _elsewhere(groups: Sequence[Group]) -> Iterable[Warned]:
+    foreign = [group for group in groups if group.is_foreign]
+    if foreign:
+        yield Warned(
+            "elsewhere",
+            f"{_names(foreign)}: trained elsewhere, so nobody here knows the budget, the tuning or the test split. Show them, "
+            "but do not conclude from them who is better.",
+        )
+
+
 def _data(groups: Sequence[Group]) -> Iterable[Warned]:
+    ours = [group for group in groups if not group.is_foreign]
     sets = {
-        json.dumps([value for key, value in sorted(group.settings.items()) if key.startswith("dataset.")]) for group in groups
+        json.dumps([value for key, value in sorted(group.settings.items()) if key.startswith("dataset.")]) for group in ours
     }
     if len(sets) > 1:
         yield Warned(
@@ -128,6 +149,16 @@ def _baseline(tested: Sequence[Group], without: Sequence[Group]) -> Iterable[War
         )
 
 
+def _scatter(baselines: Sequence[Group]) -> Iterable[Warned]:
+    single = [group for group in baselines if len(group.by_seed) == 1]
+    if single:
+        yield Warned(
+            "baseline",
+            f"The baseline ({_names(single)}) has one seed: its own scatter is unknown and missing from the intervals of Δm and "
+            "Δp, which are too narrow. Train it with as many seeds as the others.",
+        )
+
+
 def _pairs(tested: Sequence[Group]) -> Iterable[Warned]:
     if len({tuple(group.seeds) for group in tested}) > 1:
         yield Warned("pairs", "Not all groups have the same seeds: paired tests use those that both have.")
@@ -150,6 +181,23 @@ def _device(tested: Sequence[Group]) -> Iterable[Warned]:
     if len(devices) > 1:
         yield Warned(
             "device", f"The runs trained on different devices ({_list(devices[:_NAMED])}): their times do not compare."
+        )
+
+
+def _time(tested: Sequence[Group]) -> Iterable[Warned]:
+    """Says nothing where devices differ: then times do not compare at all."""
+    timed = {group.name: group.seconds for group in tested if group.seconds}
+    devices = {(run.host, run.device) for group in tested for run in group.by_seed.values()}
+    steps = {run.step for group in tested for run in group.by_seed.values()}
+    if len(timed) < 2 or len(devices) > 1 or len(steps) > 1:
+        return
+    longest, shortest = max(timed, key=timed.__getitem__), min(timed, key=timed.__getitem__)
+    ratio = timed[longest] / timed[shortest]
+    if ratio > LIKE_TIMES:
+        yield Warned(
+            "time",
+            f"Equal steps are not equal time: {longest} trained {ratio:.1f} times as long as {shortest}. Results shows both, at "
+            "equal steps and at equal time.",
         )
 
 

@@ -29,9 +29,9 @@ _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 class Box:
     """A zip file, open for careful reading. Raises ValueError, in a sentence, for whatever is wrong with it."""
 
-    def __init__(self, path: Path, stored: tuple[str, ...] = ()) -> None:
-        """``stored``: members that may be of any size because they must not be compressed."""
-        self.name = path.name
+    def __init__(self, path: Path, stored: tuple[str, ...] = (), *, most: int | None = None) -> None:
+        """``stored``: members that may be of any size because they must not be compressed; ``most``: bytes of all others."""
+        self.name, self._most = path.name, MOST_BYTES if most is None else most
         self._file = path.open("rb")
         try:
             self._check_directory()
@@ -150,8 +150,8 @@ class Box:
             if member.filename in stored and member.compress_type != zipfile.ZIP_STORED:
                 raise self.damaged(f"{member.filename} may not be compressed")
         size = sum(member.file_size for member in members if member.filename not in stored)
-        if size > MOST_BYTES:
+        if size > self._most:
             raise ValueError(
-                f"{self.name} would unpack to {size / 2**30:,.1f} GiB, over the limit of {MOST_BYTES / 2**30:.0f} GiB: "
+                f"{self.name} would unpack to {size / 2**20:,.0f} MB, over the limit of {self._most / 2**20:,.0f} MB: "
                 "nothing of it was read"
             )

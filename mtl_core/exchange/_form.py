@@ -143,6 +143,8 @@ class RunForm(_Form):
     measurements: Parts
     affinities: Parts
     previews: Annotated[list[Pictures], Field(max_length=1_000)]
+    tags: Annotated[list[Word], Field(max_length=100)] = []
+    note: Line = ""
 
 
 class Manifest(_Open):

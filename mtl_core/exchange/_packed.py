@@ -44,6 +44,8 @@ def ended_run(form: RunForm, config: RunConfig, name: str) -> EndedRun:
         spec=plain(form.spec),
         result=plain(form.result),
         history=history,
+        tags=tuple(form.tags),
+        note=form.note,
         name=name or form.name,
     )
 

@@ -1,7 +1,7 @@
 """A run as one file, .mtlrun: all it recorded, to keep or to hand on, and safe to bring in from a stranger.
 
-A zip file: ``manifest.json`` (format and version), ``config.yaml``, ``run.json`` (state, history, events, names of what
-follows), numbers as ``.npy`` arrays without pickles, and, if asked for, ``checkpoint.pt``. Where the run was trained (host,
+A zip file: ``manifest.json`` (format and version), ``config.yaml``, ``run.json`` (state, history, events, tags and note, names
+of what follows), numbers as ``.npy`` arrays without pickles, and, if asked for, ``checkpoint.pt``. Where the run was trained (host,
 process, owner) is left out.
 """
 
@@ -11,8 +11,9 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from mtl_core.exchange._box import Box
 from mtl_core.exchange._form import Manifest, RunForm
 from mtl_core.exchange._packed import PLACES, ended_run, read_form, recorded
 from mtl_core.records import SPLITS, Affinity, Measurement
-from mtl_core.store import ENDED, Run, Store
+from mtl_core.store import ENDED, Label, Run, Store
 
 ENDING = ".mtlrun"
 VERSION = 1
@@ -72,18 +73,41 @@ def pack(store: Store, run_id: str, path: str | Path, *, checkpoint: bool = Fals
     return path
 
 
-def unpack(store: Store, path: str | Path, *, name: str = "", owner: str = "") -> str:
+def pack_all(store: Store, run_ids: Iterable[str], path: str | Path) -> Path:
+    """Write the archives of several runs into one zip file, without checkpoints; those that have not ended are left out.
+
+    ``arrivals.take_in`` brings all of them in elsewhere. Raises LookupError, OSError, and ValueError if none has ended.
+    """
+    path = Path(path)
+    ended = [run for run in map(store.run, dict.fromkeys(run_ids)) if run.state in ENDED]
+    if not ended:
+        raise ValueError("none of these runs has ended: wait for one, then pack it")
+    temporary = path.with_name(path.name + ".part")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as box, TemporaryDirectory() as folder:
+            for run in ended:
+                packed = pack(store, run.id, Path(folder) / f"{run.id}{ENDING}")
+                _add(box, packed.name, packed.read_bytes(), zipfile.ZIP_STORED)
+                packed.unlink()
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def unpack(store: Store, path: str | Path, *, name: str = "", owner: str = "", most: int | None = None) -> str:
     """Bring in a run that ``pack`` wrote elsewhere, whole or not at all, and return its id. Nothing in the file is executed.
 
     Args:
         name: another name than the one it had.
+        most: at most so many bytes when unpacked, the checkpoint left out (1 GiB if None).
 
     Raises:
         ValueError: the file is damaged, not ours, too large, of a newer version, or the run is here already.
         OSError: the file cannot be read, or the store not written.
     """
     path = Path(path)
-    with Box(path, stored=(CHECKPOINT,)) as box:
+    with Box(path, stored=(CHECKPOINT,), most=most) as box:
         manifest = read_form(box, "manifest.json", Manifest)
         if manifest.version > VERSION:
             raise ValueError(
@@ -113,6 +137,8 @@ def _facts(store: Store, run: Run) -> dict[str, Any]:
     facts = {name: getattr(run, name) for name in (*names, "result", "error")}
     facts["history"] = [vars(change) for change in store.history(run.id)]
     facts["events"] = [vars(event) for event in store.events(run.id)]
+    said = store.labels([run.id]).get(run.id, Label())
+    facts |= {"tags": said.tags, "note": said.note}
     return facts
 
 
@@ -176,8 +202,8 @@ def _add_array(box: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
     _add(box, name, file.getvalue())
 
 
-def _add(box: zipfile.ZipFile, name: str, content: bytes) -> None:
-    box.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)  # without a date
+def _add(box: zipfile.ZipFile, name: str, content: bytes, compression: int = zipfile.ZIP_DEFLATED) -> None:
+    box.writestr(zipfile.ZipInfo(name), content, compression)  # without a date
 
 
 def _json(value: Any) -> bytes:

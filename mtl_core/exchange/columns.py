@@ -58,12 +58,22 @@ def place_of(tag: str) -> Place:
     return Place(split, "/".join(rest[:-1]), name.lower() if name.lower() in (*QUANTITIES, *WHOLE_RUN) else name)
 
 
+def is_split(folder: str) -> bool:
+    """Whether a folder's name says which split its numbers are of.
+
+    >>> is_split("Validation"), is_split("run 3")
+    (True, False)
+    """
+    return folder.lower() in _SPLIT_WORDS
+
+
 def read_csv(path: Path) -> pd.DataFrame:
     """The numbers of a CSV, tidy or wide: [step, epoch, time, split, task, name, value]. Raises ValueError."""
     if path.stat().st_size > MOST_BYTES:
         raise ValueError(f"{path.name} is over {MOST_BYTES / 1e6:.0f} MB: cut it down to the curves that you want to see")
     try:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", low_memory=False, encoding="utf-8-sig")
+        separator = "\t" if path.suffix == ".tsv" else ","
+        table = pd.read_csv(path, sep=separator, low_memory=False, encoding="utf-8-sig", compression=None)  # no bombs
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path.name} is no CSV in UTF-8: {str(error)[:200]}") from None
     names = [str(column).strip() for column in table.columns]

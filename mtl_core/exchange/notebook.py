@@ -1,14 +1,20 @@
-"""The figures and the numbers of a run for a notebook."""
+"""The figures and the numbers of a run, and of several runs side by side, for a notebook."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mtl_core import frames
-from mtl_core.exchange.pictures import POINTS, WIDTH, choose
+from mtl_core.comparing import Comparison, compare
+from mtl_core.exchange.compare_report import write_compare_report
+from mtl_core.exchange.compare_tables import results
+from mtl_core.exchange.pictures import POINTS, WIDTH, choose, choose_contrast
 from mtl_core.figures import View, X
+from mtl_core.frames.compared import Compared
 from mtl_core.palette import Theme
 from mtl_core.store import Store
 
@@ -61,3 +67,71 @@ def numbers(store: Store, run_id: str) -> pd.DataFrame:
     """Everything that a run recorded, at full resolution: [step, epoch, time, split, task, name, value]. Raises LookupError."""
     store.run(run_id)
     return frames.export(store, run_id)
+
+
+def compare_runs(store: Store, ids: str | Iterable[str], *, baseline: str | None = None) -> Comparison:
+    """Put runs side by side, seeds taken together, with every rule of a fair comparison that they break in ``warnings``.
+
+    Args:
+        ids: ids of runs, and of sweeps for all of theirs; one alone may be given as it is.
+        baseline: the run whose group Δm and Δp are measured against; None: each group's single-task baseline.
+
+    Raises:
+        LookupError: there is no such run.
+        ValueError: no runs, or a baseline without a test result.
+    """
+    sweeps = {sweep.id for sweep in store.sweeps()}
+    wanted: dict[str, None] = {}
+    for one in (ids,) if isinstance(ids, str) else ids:
+        wanted |= dict.fromkeys([member.run_id for member in store.members(one)] if one in sweeps else [one])
+    if baseline is not None:
+        wanted[baseline] = None
+    return compare([store.run(run_id) for run_id in wanted], baseline=baseline)
+
+
+def comparison_table(store: Store, comparison: Comparison) -> pd.DataFrame:
+    """The results of a comparison, a row per group: each test metric with its 95 % interval over seeds, Δm, Δp, mean rank."""
+    return results(store, comparison)
+
+
+def comparison_figure(
+    store: Store,
+    comparison: Comparison,
+    name: str,
+    *,
+    choice: str = "",
+    x: X = "step",
+    theme: Theme = "light",
+    smooth: float = 0.0,
+    log_y: bool = False,
+    apart: bool = False,
+    width: int = WIDTH,
+    height: int = 300,
+    points: int = 400,
+) -> Any:
+    """One figure of a comparison, as the dashboard draws it: an Altair chart or a Plotly figure, which a notebook shows.
+
+    Args:
+        name: which figure; a wrong name is answered with all there are.
+        choice: which of its panels; the first if empty.
+        x: what runs along the horizontal axis of curves.
+        smooth: time constant in steps.
+        apart: every run by itself instead of seeds as mean and band.
+        points: at most so many numbers per curve.
+
+    Raises:
+        ValueError: there is no such figure or panel, or it has nothing to show for these runs.
+    """
+    compared = Compared(store, comparison, points=points, smooth=smooth, apart=apart)
+    figure, choice = choose_contrast(compared, name, choice)
+    view = View(theme=theme, x=x, log_y=log_y, height=height, choice=choice)
+    tidy = figure.tidy(compared.table(figure.source, choice), compared.spec, view)
+    if figure.medium == "plotly":
+        return figure.draw(tidy, compared.spec, view).update_layout(width=width)
+    chart = figure.draw(tidy, compared.spec, view)
+    return chart.properties(width=width) if figure.vega(tidy, compared.spec, view).get("width") == "container" else chart
+
+
+def comparison_report(store: Store, comparison: Comparison, path: str | Path) -> Path:
+    """Write a comparison as one HTML file that opens offline: broken rules, results, every figure, configs. Raises OSError."""
+    return write_compare_report(store, comparison, Path(path))

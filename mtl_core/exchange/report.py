@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import math
-from datetime import UTC, datetime
-from functools import cache
 from html import escape
 from pathlib import Path
-from string import Template
 from typing import Any
 
-import vl_convert
-
 from mtl_core.config import RunConfig
-from mtl_core.exchange.pictures import POINTS, records, version
+from mtl_core.exchange._page import MOST_PANELS, Page, cell, date, note, number, table
+from mtl_core.exchange.pictures import POINTS
 from mtl_core.figures import FIGURES, Figure, View
 from mtl_core.frames import RunFrames
-from mtl_core.palette import TYPE, Theme, state_colours, tones
+from mtl_core.palette import THEMES, state_colours
 from mtl_core.store import Run, Store
 
-TEMPLATE = Path(__file__).with_name("report.html")
 LEFT_OUT = ("sparkline", "architecture")  # the one is a figure in a list, the other stands above the rest
 FIRST = ("losses", "metrics", "weights", "cosine_curves", "cosine_matrix", "conflict_by_stage", "predictions")
 LOADS_TORCH = "what_if"
-MOST_PANELS = 12
-_GLOBALS = "window.vegaEmbed = vegaEmbed;"
 HOW_DRAWN = (
-    f'<p class="note">Nothing is smoothed here. Curves of more than {POINTS // 2:,} steps are drawn as the low, the high and the mean of '
-    "neighbouring steps; the run's export has every single number. Drag to move along a chart, Ctrl and the wheel to look closer.</p>"
+    f"Nothing is smoothed here. Curves of more than {POINTS // 2:,} steps are drawn as the low, the high and the mean of "
+    "neighbouring steps; the run's export has every single number. Drag to move along a chart, Ctrl and the wheel to look closer."
 )
-THEMES: tuple[Theme, ...] = ("light", "dark")
+ASKED_LIVE = (
+    "What other weightings would have done at a step is not in this file: they are asked anew each time, on the dashboard, "
+    "page Watch, What if."
+)
 
 
 def write_report(store: Store, run: Run, path: Path) -> Path:
@@ -41,26 +35,23 @@ def write_report(store: Store, run: Run, path: Path) -> Path:
 
 def report(store: Store, run: Run) -> str:
     """A run's report as HTML that needs no network: Vega is in it (1 MB), and so is every number that it draws."""
-    spec = run.spec or {}
-    tables = RunFrames(store, run.id, spec, points=POINTS)
-    charts: dict[str, Any] = {}
-    figures = _figures(tables, charts)
-    sections = [_results(run), _architecture(tables), HOW_DRAWN if charts else "", *figures, *_small_print(store, run)]
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(run.name),
-        state=escape(run.state),
-        facts=escape(_facts(run)),
-        sections="\n".join(section for section in sections if section),
-        figures=_in_script(json.dumps(charts, allow_nan=False, separators=(",", ":"))),
-        bundle=_bundle(_version(charts)) if charts else "",
-        font=TYPE.font,
-        **{theme: _colours(run, theme) for theme in THEMES},
-    )
+    colours = {theme: {"state": state_colours(theme)[run.state]} for theme in THEMES}
+    page = Page(run.name, f'<p><span class="state">{escape(run.state)}</span> {escape(_facts(run))}</p>', colours)
+    tables = RunFrames(store, run.id, run.spec or {}, points=POINTS)
+    _results(page, run)
+    _architecture(page, tables)
+    before = len(page.sections)
+    _figures(page, tables)
+    if page.charts:
+        page.sections.insert(before, note(HOW_DRAWN))
+    if any(figure.source == LOADS_TORCH and figure.applies(tables.spec) for figure in FIGURES):
+        page.sections.append(note(ASKED_LIVE))
+    _small_print(page, store, run)
+    return page.html()
 
 
-def _figures(tables: RunFrames, charts: dict[str, Any]) -> list[str]:
-    """A section per figure; what the browser draws goes into ``charts``."""
-    sections = []
+def _figures(page: Page, tables: RunFrames) -> None:
+    """A section per figure that has something to show."""
     for name in dict.fromkeys((*FIRST, *FIGURES.names())):
         figure = FIGURES[name]
         if name in LEFT_OUT or figure.source == LOADS_TORCH or not figure.applies(tables.spec):
@@ -71,109 +62,64 @@ def _figures(tables: RunFrames, charts: dict[str, Any]) -> list[str]:
         drawings = []
         for panel, label in list(figure.choices(tables.spec).items())[:MOST_PANELS]:
             drawings.append(f"<h3>{escape(label)}</h3>" if label else "")
-            if figure.medium == "svg":
-                drawings.append(_both(figure, tidy, tables, panel))
-            else:
-                key = f"{name}-{len(charts)}"
-                charts[key] = _chart(figure, tidy, tables, panel)
-                drawings.append(f'<div class="chart" id="figure-{key}"></div>')
-        read, worry = escape(figure.how_to_read), escape(figure.when_to_worry)
-        words = f'<p class="note">{read}</p><p class="note"><b>When to worry:</b> {worry}</p>'
-        sections.append(f"<section><h2>{escape(figure.title)}</h2>{''.join(drawings)}{words}</section>")
-    return sections
+            drawings.append(_drawing(page, figure, tidy, tables, panel))
+        worry = f'<p class="note"><b>When to worry:</b> {escape(figure.when_to_worry)}</p>'
+        page.add(figure.title, *drawings, note(figure.how_to_read), worry)
 
 
-def _chart(figure: type[Figure], tidy: Any, tables: RunFrames, panel: str) -> dict[str, Any]:
-    """A chart in both themes; the dark one without its rows where they are those of the light one."""
-    drawn: dict[str, Any] = {}
-    for theme in THEMES:
-        chart = figure.vega(tidy, tables.spec, View(theme=theme, choice=panel))
-        rows = records(chart.pop("datasets")["rows"])
-        drawn[theme] = {"chart": chart, "rows": rows}
-    if drawn["dark"]["rows"] == drawn["light"]["rows"]:
-        del drawn["dark"]["rows"]
-    return drawn
-
-
-def _both(figure: type[Figure], tidy: Any, tables: RunFrames, panel: str = "") -> str:
-    """A drawing in both themes, of which the page shows one."""
-    drawn = {theme: figure.draw(tidy, tables.spec, View(theme=theme, choice=panel)) for theme in THEMES}
+def _drawing(page: Page, figure: type[Figure], tidy: Any, tables: RunFrames, panel: str = "") -> str:
+    """A chart for the browser to draw, or an SVG in both themes, of which the page shows one."""
+    spec = tables.spec
+    if figure.medium == "altair":
+        return page.vega(figure.variant_name(), lambda theme: figure.vega(tidy, spec, View(theme=theme, choice=panel)))
+    drawn = {theme: figure.draw(tidy, spec, View(theme=theme, choice=panel)) for theme in THEMES}
     return "".join(f'<div class="{theme}">{svg}</div>' for theme, svg in drawn.items())
 
 
-def _architecture(tables: RunFrames) -> str:
+def _architecture(page: Page, tables: RunFrames) -> None:
     figure = FIGURES["architecture"]
-    if not figure.applies(tables.spec):
-        return ""
-    drawing = _both(figure, figure.tidy(tables.table(figure.source), tables.spec), tables)
-    return f'<section><h2>{escape(figure.title)}</h2>{drawing}<p class="note">{escape(figure.how_to_read)}</p></section>'
+    if figure.applies(tables.spec):
+        tidy = figure.tidy(tables.table(figure.source), tables.spec)
+        page.add(figure.title, _drawing(page, figure, tidy, tables), note(figure.how_to_read))
 
 
-def _results(run: Run) -> str:
+def _results(page: Page, run: Run) -> None:
     """The final test, a row per task and measure."""
     test = (run.result or {}).get("test") or {}
+    tasks = (run.spec or {}).get("tasks", ())
+    titles = {task["name"]: task["title"] for task in tasks}
     known = {
-        (task["name"], metric["name"]): (metric["title"], "↑" if metric["higher_is_better"] else "↓")
-        for task in (run.spec or {}).get("tasks", ())
+        (task["name"], metric["name"]): f"{metric['title']} {'↑' if metric['higher_is_better'] else '↓'}"
+        for task in tasks
         for metric in task["metrics"]
     }
-    titles = {task["name"]: task["title"] for task in (run.spec or {}).get("tasks", ())}
     rows = []
     for task, values in test.items():
         for name, value in values.items():
-            title, arrow = known.get((task, name), (name.capitalize(), "↓" if name == "loss" else ""))
-            number = "–" if value is None or not math.isfinite(value) else f"{value:.4g}"
-            cells = f"<td>{escape(titles.get(task, task))}</td><td>{escape(title)} {arrow}</td>"
-            rows.append(f'<tr>{cells}<td class="number">{number}</td></tr>')
-    if not rows:
-        return ""
-    head = "<tr><th>Task</th><th>Measure</th><th>Test</th></tr>"
-    note = "On examples that were not trained on. ↑: higher is better, ↓: lower is better. One run says nothing of chance."
-    return f'<section><h2>Results</h2><table>{head}{"".join(rows)}</table><p class="note">{note}</p></section>'
+            title = known.get((task, name), f"{name.capitalize()}{' ↓' if name == 'loss' else ''}")
+            rows.append([cell(titles.get(task, task)), cell(title), cell(number(value), "number")])
+    if rows:
+        words = "On examples that were not trained on. ↑: higher is better, ↓: lower is better. One run says nothing of chance."
+        page.add("Results", table(("Task", "Measure", "Test"), rows), note(words))
 
 
-def _small_print(store: Store, run: Run) -> list[str]:
-    config = escape(RunConfig.from_mapping(run.config).to_yaml())
-    happened = [(_date(change.time), f"{change.state} {change.reason}") for change in store.history(run.id)]
+def _small_print(page: Page, store: Store, run: Run) -> None:
+    happened = [(date(change.time), f"{change.state} {change.reason}") for change in store.history(run.id)]
     happened += [(f"step {event.step:,}", event.text) for event in store.events(run.id)]
-    cells = "".join(f"<tr><td>{escape(when)}</td><td>{escape(what)}</td></tr>" for when, what in happened)
-    error = f"<section><h2>What went wrong</h2><pre>{escape(run.error)}</pre></section>" if run.error else ""
-    return [
-        error,
-        f"<section><h2>Config</h2><pre>{config}</pre></section>",
-        f"<section><h2>What happened</h2><table>{cells}</table></section>",
-    ]
+    if run.error:
+        page.add("What went wrong", f"<pre>{escape(run.error)}</pre>")
+    said = store.labels([run.id]).get(run.id)
+    if said is not None:
+        page.add(
+            "Notes", note(" · ".join(said.tags)) if said.tags else "", f"<pre>{escape(said.note)}</pre>" if said.note else ""
+        )
+    page.add("Config", f"<pre>{escape(RunConfig.from_mapping(run.config).to_yaml())}</pre>")
+    page.add("What happened", table(("When", "What"), [[cell(when), cell(what)] for when, what in happened]))
 
 
 def _facts(run: Run) -> str:
-    ended = f", {_date(run.ended)}" if run.ended else ""
+    ended = f", {date(run.ended)}" if run.ended else ""
     where = f" on {run.device}" if run.device else ""
     choices = f". {run.choices}" if run.choices != run.name else ""
     reason = f" ({run.reason})" if run.reason else ""
     return f"{reason} after {run.step:,} of {run.steps:,} steps, {run.seconds:,.1f} s of training{where}{ended}{choices}"
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _colours(run: Run, theme: Theme) -> str:
-    tone = tones(theme)
-    named = {"page": tone.page, "card": tone.card, "ink": tone.ink, "soft": tone.soft_ink, "grid": tone.grid}
-    return "; ".join(f"--{name}: {value}" for name, value in {**named, "state": state_colours(theme)[run.state]}.items())
-
-
-def _in_script(text: str) -> str:
-    """JSON that cannot end the script element that holds it."""
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _version(charts: dict[str, Any]) -> str:
-    return version(next(iter(charts.values()))["light"]["chart"])
-
-
-@cache
-def _bundle(vl_version: str) -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
-    script: str = vl_convert.javascript_bundle(_GLOBALS, vl_version)
-    return script.replace("</script", "<\\/script")

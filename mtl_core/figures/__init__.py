@@ -25,6 +25,7 @@ from mtl_core.registry import Shelf, Variant
 __all__ = ["FIGURES", "Answer", "Figure", "Spec", "View", "X", "draw_arrows", "draw_gains", "gains_in_words", "shares_anything"]
 
 DATA = "rows"
+_FACTS = ("tasks", "all_tasks", "shared_stages", "stages", "groups", "metrics")  # what a picture may depend on
 
 
 class Figure(Variant, ABC):
@@ -72,7 +73,7 @@ class Figure(Variant, ABC):
     def draw(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> Any:
         """An Altair chart or, for medium "svg", an SVG text. Without rows: axes and a sentence."""
         rows = cls.rows(tidy, spec, view)
-        return _waiting(cls, rows, spec, view) if cls.medium == "altair" and rows.empty else cls.picture(rows, spec, view)
+        return waiting_chart(cls, rows, spec, view) if cls.medium == "altair" and rows.empty else cls.picture(rows, spec, view)
 
     @classmethod
     def vega(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> dict[str, Any]:
@@ -83,9 +84,8 @@ class Figure(Variant, ABC):
         """
         assert cls.medium == "altair", f"{cls.title} is an SVG drawing"
         rows = cls.rows(tidy, spec, view)
-        facts = {key: spec.get(key) for key in ("tasks", "all_tasks", "shared_stages", "stages")}
-        specification = json.loads(_specification(cls, json.dumps(facts), view, rows.empty))
-        return {**specification, "datasets": {DATA: empty_rows(cls.waiting, view) if rows.empty else rows}}
+        chart = specification(cls, spec, view, is_empty=rows.empty)
+        return {**chart, "datasets": {DATA: empty_rows(cls.waiting, view) if rows.empty else rows}}
 
 
 def shares_anything(spec: Spec, *, at_least: int = 2) -> bool:
@@ -93,14 +93,21 @@ def shares_anything(spec: Spec, *, at_least: int = 2) -> bool:
     return len(spec.get("tasks", ())) >= at_least and bool(spec.get("shared_stages"))
 
 
+def specification(figure: Any, spec: Spec, view: View, *, is_empty: bool) -> dict[str, Any]:
+    """A figure's chart as a Vega-Lite specification without its data, made once per view and subject."""
+    facts = {key: spec[key] for key in _FACTS if key in spec}
+    chart: dict[str, Any] = json.loads(_specification(figure, json.dumps(facts), view, is_empty))
+    return chart
+
+
 @lru_cache(maxsize=512)
-def _specification(figure: type[Figure], facts: str, view: View, is_empty: bool) -> str:
+def _specification(figure: Any, facts: str, view: View, is_empty: bool) -> str:
     spec, data = json.loads(facts), alt.NamedData(name=DATA)
-    chart = _waiting(figure, data, spec, view) if is_empty else figure.picture(data, spec, view)
+    chart = waiting_chart(figure, data, spec, view) if is_empty else figure.picture(data, spec, view)
     return json.dumps(chart.to_dict())
 
 
-def _waiting(figure: type[Figure], data: Any, spec: Spec, view: View) -> Any:
+def waiting_chart(figure: Any, data: Any, spec: Spec, view: View) -> Any:
     """Axes and a sentence."""
     x_title, y_title = figure.axes(spec, view)
     place = empty_rows(figure.waiting, view) if isinstance(data, pd.DataFrame) else data

@@ -14,7 +14,7 @@ from mtl_core.jobs.here import run_here
 from mtl_core.jobs.modes import Mode, NotAllowed, mode, quota
 from mtl_core.jobs.office import ensure_supervisor, has_supervisor, is_warm, reconcile
 from mtl_core.jobs.outlook import Outlook, SweepProgress, sweep_progress
-from mtl_core.jobs.sweeping import cancel_sweep, pause_sweep, resume_sweep, submit_sweep, sweep_outlook
+from mtl_core.jobs.sweeping import cancel_sweep, delete_sweep, pause_sweep, resume_sweep, submit_sweep, sweep_outlook
 
 __all__ = [
     "DeviceLoad",
@@ -25,6 +25,7 @@ __all__ = [
     "cancel_sweep",
     "checkpoint_step",
     "delete",
+    "delete_sweep",
     "device_load",
     "ensure_supervisor",
     "has_supervisor",

@@ -50,7 +50,8 @@ def check_submit(store: Store, owner: str, *, n_runs: int = 1) -> None:
         return
     if n_runs > 1:
         raise NotAllowed(
-            f"these are {n_runs} runs more, you have {n_live} waiting or running, and {quota()} are allowed here: ask for fewer"
+            f"these are {n_runs} runs more, you have {n_live} waiting or running, and {quota()} are allowed here: "
+            + (f"ask for at most {quota() - n_live}" if n_live < quota() else "stop some or wait for them")
         )
     raise NotAllowed(f"you have {n_live} runs waiting or running, and {quota()} are allowed here: stop one or wait for it")
 

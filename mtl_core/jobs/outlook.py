@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import heapq
 import importlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,13 +16,14 @@ from mtl_core.config import RunConfig
 from mtl_core.estimate import estimate, learn
 from mtl_core.jobs.devices import choices, devices, slots
 from mtl_core.jobs.revival import why_again
-from mtl_core.store import UNENDED, State, Store, StoredMember
+from mtl_core.store import UNENDED, State, Store, StoredMember, StoredSweep
 from mtl_core.store.run import describe_choices
 from mtl_core.store.sweeps import BROKEN_OFF
 from mtl_core.sweeps import Sweep
 
 LOAD_FACT = "jobs.load_seconds"  # how long the last standby worker took until it was ready
 LOAD_S = 8.0  # as long as none has been started yet
+DEVICE = "training.device"
 AROUND_S = 1.0  # of a run, beside its steps: the data set, the first and last validation, the final test, the last checkpoint
 
 
@@ -29,14 +31,17 @@ AROUND_S = 1.0  # of a run, beside its steps: the data set, the first and last v
 class Outlook:
     """What handing in a sweep means.
 
-    ``n_runs`` runs in all, of which ``n_finished`` are finished already, in this sweep or another; ``seconds`` until the last one
-    ends if nothing else is to do; ``expected`` seconds of training by member key.
+    ``n_runs`` runs in all, of which ``n_finished`` are finished already, in this sweep or another, and ``n_here`` are in the store
+    in whatever state; ``seconds`` until the last one ends if nothing else is to do; ``expected`` seconds of training by member
+    key; ``refusal``: why it may not be handed in, empty if it may.
     """
 
     n_runs: int
     n_finished: int
     seconds: float
     expected: dict[str, float]
+    n_here: int = 0
+    refusal: str = ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def look_ahead(store: Store, sweep: Sweep, *, apart: str = "") -> Outlook:
         else:
             waiting.append((member.config.training.device, expected[member.key]))
     seconds = duration(waiting, load=_load(store))
-    return Outlook(len(expected), n_finished, seconds, expected)
+    return Outlook(len(expected), n_finished, seconds, expected, len(states))
 
 
 def sweep_progress(store: Store, sweep_id: str) -> SweepProgress:
@@ -81,8 +86,7 @@ def sweep_progress(store: Store, sweep_id: str) -> SweepProgress:
     has_ended = done == len(members)
     state: Literal["running", "paused", "cancelled", "finished"] = "finished" if has_ended and is_wanted else sweep.state
     states: Counter[State] = Counter(member.state for member in members)
-    wanted = str(sweep.config["base"].get("training", {}).get("device", "auto"))
-    left = 0.0 if has_ended else _left(members, wanted, load=_load(store))
+    left = 0.0 if has_ended else _left(members, _wanted(sweep), load=_load(store))
     return SweepProgress(sweep.id, sweep.name, state, dict(states), done, len(members), left)
 
 
@@ -95,18 +99,28 @@ def duration(waiting: Iterable[tuple[str, float]], *, running: Iterable[tuple[st
         load: seconds that a worker needs until it is ready; there is one that waits at a time, so no two runs begin closer.
     """
     known = devices()
-    free: dict[str, list[float]] = {}
-    ready = end = 0.0
-    for wanted, seconds, is_running in (*((*one, True) for one in running), *((*one, False) for one in waiting)):
-        keys = choices(wanted, known)
-        for key in keys:
+    free: dict[str, list[float]] = {}  # by device, the times at which its places are free
+    queues: dict[str, deque[tuple[int, float]]] = {}  # by what they ask for: their places in the queue, and seconds
+
+    def earliest(wanted: str) -> list[float]:
+        for key in choices(wanted, known):
             free.setdefault(key, [0.0] * slots(key))
-        places = min((free[key] for key in keys), key=lambda times: times[0])
-        start = places[0] if is_running else max(places[0], ready)
-        if not is_running:
-            ready = start + load
-        end = max(end, start + seconds + AROUND_S)
-        heapq.heapreplace(places, start + seconds + AROUND_S)
+        return min((free[key] for key in choices(wanted, known)), key=lambda times: times[0])
+
+    ready = end = 0.0
+    for wanted, seconds in running:
+        end = max(end, seconds + AROUND_S)
+        heapq.heapreplace(earliest(wanted), seconds + AROUND_S)
+    for number, (wanted, seconds) in enumerate(waiting):
+        queues.setdefault(wanted, deque()).append((number, seconds))
+    while queues:  # the next one begins that finds a free place first; of several, the one that has waited longest
+        start, _, wanted = min((max(earliest(asked)[0], ready), queue[0][0], asked) for asked, queue in queues.items())
+        _, seconds = queues[wanted].popleft()
+        if not queues[wanted]:
+            del queues[wanted]
+        ready, over = start + load, start + seconds + AROUND_S
+        end = max(end, over)
+        heapq.heapreplace(earliest(wanted), over)
     return end
 
 
@@ -136,8 +150,25 @@ def _has_ended(store: Store, member: StoredMember, *, is_wanted: bool) -> bool:
     return not why_again(store, store.run(member.run_id))
 
 
-def _left(members: Sequence[StoredMember], wanted: str, *, load: float) -> float | None:
-    """Seconds until the last of them ends, the estimates corrected by what the finished ones took; None without estimates."""
+def _wanted(sweep: StoredSweep) -> Callable[[str], str]:
+    """Which device the member of that key asks for."""
+    values = sweep.config
+    if not {"training", DEVICE}.isdisjoint(values["vary"]):
+        by_key = _devices(json.dumps(values, sort_keys=True))
+        return lambda key: by_key.get(key, "auto")
+    usual = str((values["base"].get("training") or {}).get("device", "auto"))
+    return lambda _: usual
+
+
+@functools.lru_cache(maxsize=16)
+def _devices(content: str) -> dict[str, str]:
+    """The device of each member, by key; a sweep is asked often, and its content never changes."""
+    return {member.key: member.config.training.device for member in Sweep.from_mapping(json.loads(content)).members()}
+
+
+def _left(members: Sequence[StoredMember], wanted: Callable[[str], str], *, load: float) -> float | None:
+    """Seconds until the last of them ends, the estimates corrected by what the finished ones took; None without estimates.
+    ``wanted`` gives the device that a member asks for, by its key."""
     finished = [(member.seconds, member.expected) for member in members if member.state == "finished" and member.expected]
     took, estimated = sum(seconds for seconds, _ in finished), sum(expected for _, expected in finished)
     factor = took / estimated if took > 0 else 1.0
@@ -147,13 +178,13 @@ def _left(members: Sequence[StoredMember], wanted: str, *, load: float) -> float
             continue
         if member.expected is None:
             return None
-        share = 1 - member.step / member.steps
+        share, device = 1 - member.step / member.steps, wanted(member.key)
         if member.state == "running" and member.seconds > 1:  # its own pace tells best
-            running.append((wanted, member.seconds / max(member.step, 1) * (member.steps - member.step)))
+            running.append((device, member.seconds / max(member.step, 1) * (member.steps - member.step)))
         elif member.state == "running":
-            running.append((wanted, factor * member.expected * share))
+            running.append((device, factor * member.expected * share))
         elif member.state in ("queued", "paused"):
-            waiting.append((wanted, factor * member.expected * share))
+            waiting.append((device, factor * member.expected * share))
     return duration(waiting, running=running, load=load)
 
 

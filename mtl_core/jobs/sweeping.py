@@ -6,21 +6,29 @@ A run that another sweep shares is left alone as long as that one wants it. In c
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 
 from mtl_core.jobs import checkup
 from mtl_core.jobs.desk import Desk
-from mtl_core.jobs.modes import check_control, check_submit, is_for_looking, mode
+from mtl_core.jobs.modes import NotAllowed, check_control, check_submit, is_for_looking, mode
 from mtl_core.jobs.office import ensure_supervisor
 from mtl_core.jobs.outlook import Outlook, look_ahead
-from mtl_core.store import UNENDED, Command, State, Store, StoredMember, StoredSweep
+from mtl_core.store import UNENDED, Command, Label, State, Store, StoredMember, StoredSweep
 from mtl_core.sweeps import Sweep
 
 TAKEN_UP = "its sweep was taken up again"
 
 
 def sweep_outlook(store: Store, sweep: Sweep, *, owner: str = "") -> Outlook:
-    """How many runs a sweep has and how long they take here. Raises ValueError naming a run that cannot be trained."""
-    return look_ahead(store, sweep, apart=_apart(owner))
+    """How many runs a sweep has, how long they take here, and whether they may be started. Raises ValueError naming a run that
+    cannot be trained."""
+    apart = _apart(owner)
+    ahead = look_ahead(store, sweep, apart=apart)
+    try:
+        check_submit(store, owner, n_runs=_n_more(store, sweep, apart))
+    except NotAllowed as refused:
+        return replace(ahead, refusal=str(refused))
+    return ahead
 
 
 def submit_sweep(store: Store, sweep: Sweep, *, owner: str = "") -> str:
@@ -37,9 +45,7 @@ def submit_sweep(store: Store, sweep: Sweep, *, owner: str = "") -> str:
     apart = _apart(owner)
     ahead = look_ahead(store, sweep, apart=apart)
     with Desk.of(store).turn("submit"):  # counting against the quota and queueing are one act
-        states = store.states_of(sweep, apart=apart)
-        n_more = sum(states.get(key) not in ("finished", "diverged", *UNENDED) for key in ahead.expected)
-        check_submit(store, owner, n_runs=n_more)
+        check_submit(store, owner, n_runs=_n_more(store, sweep, apart))
         sweep_id = store.add_sweep(sweep, owner, apart=apart, expected=ahead.expected)
         _take_up(store, sweep_id, again=("stopped", "failed", "interrupted"))
     _wake(store)
@@ -80,6 +86,13 @@ def cancel_sweep(store: Store, sweep_id: str, *, owner: str = "") -> None:
     store.change_sweep(sweep_id, "cancelled")
 
 
+def delete_sweep(store: Store, sweep_id: str, *, owner: str = "", with_runs: bool = False) -> dict[str, Label]:
+    """Forget a sweep that has nothing more to do; its runs stay, or are thrown away too. Returns their labels before, which
+    ``Store.set_labels`` brings back. Raises ValueError, LookupError."""
+    _checked(store, sweep_id, owner)
+    return store.delete_sweep(sweep_id, with_runs=with_runs)
+
+
 def _take_up(store: Store, sweep_id: str, *, again: tuple[State, ...]) -> None:
     """Let its paused runs go on, queue those in the states ``again`` once more, and let its queued runs be claimed."""
     for member in store.members(sweep_id):
@@ -114,6 +127,12 @@ def _checked(store: Store, sweep_id: str, owner: str) -> StoredSweep:
 def _check_uncancelled(sweep: StoredSweep) -> None:
     if sweep.state == "cancelled":
         raise ValueError(f"the sweep {sweep.name or sweep.id} was cancelled: hand it in again, and it goes on where it was")
+
+
+def _n_more(store: Store, sweep: Sweep, apart: str) -> int:
+    """How many runs would be queued."""
+    states = store.states_of(sweep, apart=apart)
+    return sum(states.get(member.key) not in ("finished", "diverged", *UNENDED) for member in sweep.members())
 
 
 def _apart(owner: str) -> str:

@@ -19,11 +19,12 @@ from sqlalchemy.exc import IntegrityError
 
 from mtl_core.config import RunConfig
 from mtl_core.records import Affinity, Column, Event, Measurement, Preview, Scalars, Split
-from mtl_core.store import imports, labels, observations, runs, series, sweeps
+from mtl_core.store import imports, labels, listing, observations, runs, series, sweeps, tidying
 from mtl_core.store.complaints import system_error
 from mtl_core.store.database import Database, address
 from mtl_core.store.imports import EndedRun
 from mtl_core.store.labels import Label
+from mtl_core.store.listing import Listed, Score
 from mtl_core.store.run import Change, Run, is_id, new_id, to_json
 from mtl_core.store.schema import facts, prepare
 from mtl_core.store.series import Curve
@@ -43,7 +44,9 @@ __all__ = [
     "Curve",
     "EndedRun",
     "Label",
+    "Listed",
     "Run",
+    "Score",
     "State",
     "Store",
     "StoredMember",
@@ -149,11 +152,21 @@ class Store:
         states: Sequence[State] | None = None,
         owner: str | None = None,
         search: str = "",
+        deleted: bool | None = False,
         limit: int = 200,
         offset: int = 0,
     ) -> list[Run]:
-        """Runs, newest first. Each word of ``search`` must be found in name, choices, id or owner, whatever the case."""
-        return self._ask(runs.find, states=states, owner=owner, search=search, limit=limit, offset=offset)
+        """Runs, newest first. Each word of ``search`` must be found in name, choices, id, owner, tags or note, whatever the case.
+
+        ``deleted``: those thrown away alone; None: those too.
+        """
+        return self._ask(runs.find, states=states, owner=owner, search=search, deleted=deleted, limit=limit, offset=offset)
+
+    def runs_named(self, run_ids: Iterable[str]) -> list[Run]:
+        """The runs with these ids, in their order; those that are not there are left out."""
+        return self._ask(runs.named, list(dict.fromkeys(run_ids)))
+
+    listing = listing.listing
 
     def history(self, run_id: str) -> list[Change]:
         """Every change of a run's state, oldest first."""
@@ -197,17 +210,16 @@ class Store:
 
     add_ended = imports.add_ended
 
-    def delete(self, run_id: str) -> None:
-        """Delete a run, all it recorded, and its folder. Raises ValueError while a worker holds it."""
-        self._do(runs.remove, run_id)
-        _remove_folder(self.folder / run_id)
+    delete = tidying.delete
+    delete_runs = tidying.delete_runs
 
     # Sweeps
 
     def add_sweep(self, sweep: Sweep, owner: str = "", *, apart: str = "", expected: Mapping[str, float] | None = None) -> str:
         """Queue every run of a sweep that nobody has asked for yet, and return the sweep's id; all of it or nothing.
 
-        The same content gives the same sweep, and equal configs share one run, in whatever state it is.
+        The same content gives the same sweep, and equal configs share one run, in whatever state it is; one that was thrown
+        away is taken back.
 
         Args:
             apart: a text that keeps equal sweeps, and their runs, apart (the owner, where people may not share).
@@ -233,6 +245,7 @@ class Store:
                 sweeps.add(self._database, connection, sweep_id, sweep, owner=owner, now=now)
                 members = [(found[request], member) for request, member in wanted.items()]
                 sweeps.join(self._database, connection, sweep_id, members, expected=expected or {})
+                labels.take_back(connection, sweep_id)
             used.update(found.values())
         finally:
             for run_id in set(fresh.values()) - used:  # it failed, or another process came first with the same runs
@@ -260,6 +273,8 @@ class Store:
         """Say that a sweep runs, rests (nobody takes up its queued runs) or was given up; its runs' states stay as they are."""
         self._do(sweeps.change, sweep_id, state)
 
+    delete_sweep = tidying.delete_sweep
+
     def shared(self, sweep_id: str) -> dict[str, set[SweepState]]:
         """The runs of a sweep that other sweeps have too, with the states of those sweeps."""
         return self._ask(sweeps.shared, sweep_id)
@@ -274,21 +289,9 @@ class Store:
 
     # What people say of runs
 
-    def label(
-        self,
-        run_id: str,
-        *,
-        tags: Sequence[str] | None = None,
-        note: str | None = None,
-        archived: bool | None = None,
-        deleted: bool | None = None,
-    ) -> Label:
-        """Set a run's tags, its note, whether it is put aside or thrown away; what is left out stays. Raises LookupError,
-        ValueError. A run thrown away is still there until ``delete``."""
-        self.run(run_id)
-        return self._do(
-            labels.write, self._database, run_id, tags=tags, note=note, archived=archived, deleted=deleted, now=time.time()
-        )
+    label = tidying.label
+    label_runs = tidying.label_runs
+    set_labels = tidying.set_labels
 
     def labels(self, run_ids: Iterable[str] | None = None) -> dict[str, Label]:
         """The labels of those runs (None: of all); a run without one is not among them."""
@@ -389,14 +392,3 @@ def _make_folder(folder: Path, config: RunConfig) -> None:
         raise system_error(
             error.errno, f"the run's folder {folder} cannot be written ({error.strerror}): free space or choose another store"
         ) from error
-
-
-def _remove_folder(folder: Path) -> None:
-    try:
-        if folder.is_symlink():
-            folder.unlink()
-        elif folder.exists():
-            shutil.rmtree(folder)
-    except OSError as error:
-        sentence = f"the run is deleted, but its folder {folder} is not ({error.strerror}): delete it by hand"
-        raise system_error(error.errno, sentence) from error

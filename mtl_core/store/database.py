@@ -130,6 +130,7 @@ def _sqlite_engine(url: URL, read_only: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.create_function("lower", 1, _lower, deterministic=True)  # SQLite's own knows A to Z alone
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA synchronous=NORMAL")  # with a write-ahead log a power cut costs the last moments, no more
         return connection
@@ -141,6 +142,10 @@ def _sqlite_engine(url: URL, read_only: bool) -> Engine:
         connection.exec_driver_sql(connection.get_execution_options().get("mtl_begin", "BEGIN"))
 
     return engine
+
+
+def _lower(value: str | None) -> str | None:
+    return None if value is None else value.lower()
 
 
 def _server_engine(url: URL) -> Engine:

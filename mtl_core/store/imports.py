@@ -16,6 +16,7 @@ from mtl_core.config import RunConfig
 from mtl_core.records import RunOutput
 from mtl_core.store.complaints import system_error
 from mtl_core.store.database import Database
+from mtl_core.store.labels import write
 from mtl_core.store.run import Change, describe_choices, is_id, tidy_name, to_json
 from mtl_core.store.runs import new_row
 from mtl_core.store.schema import changes, runs
@@ -46,6 +47,8 @@ class EndedRun:
     result: dict[str, Any] | None = None
     error: str = ""
     history: tuple[Change, ...] = ()
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
 def add_ended(
@@ -90,6 +93,7 @@ def add_ended(
             last = Change(time.time(), run.state, origin)
             rows = [{"run_id": run.id, "time": c.time, "state": c.state, "reason": c.reason} for c in (*run.history, last)]
             connection.execute(changes.insert(), rows)
+            _label(connection, database, run, last.time)
             within.connection = connection
             writer.flush()
             folder.mkdir(parents=True)
@@ -104,6 +108,11 @@ def add_ended(
             shutil.rmtree(folder, ignore_errors=True)
         raise
     return run.id
+
+
+def _label(connection: Connection, database: Database, run: EndedRun, now: float) -> None:
+    if run.tags or run.note:
+        write(connection, database, run.id, tags=run.tags, note=run.note, archived=None, deleted=None, now=now)
 
 
 def _check_is_new(connection: Connection, run_id: str, request: str) -> None:

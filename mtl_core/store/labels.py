@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, update
 
 from mtl_core.store.database import Database
 from mtl_core.store.run import to_json
-from mtl_core.store.schema import labels
+from mtl_core.store.schema import labels, members
 
 MOST_TAGS = 20
 LONGEST_TAG = 40
@@ -53,18 +53,44 @@ def write(
     now: float,
 ) -> Label:
     """Change what is given, keep the rest. Raises ValueError for tags or a note that are too long."""
-    label = read(connection, [run_id]).get(run_id, Label())
+    label = changed(read(connection, [run_id]).get(run_id, Label()), archived=archived, deleted=deleted, now=now)
     if tags is not None:
         label = replace(label, tags=tidy_tags(tags))
     if note is not None:
         label = replace(label, note=_tidy_note(note))
+    keep(connection, database, {run_id: label})
+    return label
+
+
+def changed(label: Label, *, archived: bool | None, deleted: bool | None, now: float) -> Label:
+    """The label of a run that is put aside or not, thrown away or not; None leaves it."""
     if archived is not None:
         label = replace(label, is_archived=archived)
     if deleted is not None:
         label = replace(label, deleted=(label.deleted or now) if deleted else None)
-    row = {**asdict(label), "run_id": run_id, "tags": to_json(list(label.tags))}
-    connection.execute(database.upsert(labels, ("run_id",)), row)
     return label
+
+
+def keep(connection: Connection, database: Database, wanted: Mapping[str, Label]) -> None:
+    """Set the labels of many runs, all of which are there. Raises ValueError for tags or a note that are too long."""
+    rows = [
+        {
+            "run_id": run_id,
+            "tags": to_json(list(tidy_tags(label.tags))),
+            "note": _tidy_note(label.note),
+            "is_archived": label.is_archived,
+            "deleted": label.deleted,
+        }
+        for run_id, label in wanted.items()
+    ]
+    if rows:
+        connection.execute(database.upsert(labels, ("run_id",)), rows)
+
+
+def take_back(connection: Connection, sweep_id: str) -> None:
+    """None of a sweep's runs is thrown away any more."""
+    mine = labels.c.run_id.in_(select(members.c.run_id).where(members.c.sweep_id == sweep_id))
+    connection.execute(update(labels).where(mine, labels.c.deleted.is_not(None)).values(deleted=None))
 
 
 def tidy_tags(tags: Sequence[str]) -> tuple[str, ...]:

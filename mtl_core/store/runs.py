@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, not_, or_, select, update
+from sqlalchemy import Connection, Select, func, not_, select, update
 
 from mtl_core.config import RunConfig
 from mtl_core.registry import no_such
 from mtl_core.store.database import Database
 from mtl_core.store.run import JSON_FIELDS, Change, Run, as_run, describe_choices, is_id, tidy_name, to_json
-from mtl_core.store.schema import changes, runs
+from mtl_core.store.schema import changes, labels, runs
+from mtl_core.store.search import newest
 from mtl_core.store.states import ENDED, LIVE, Command, State, check_change, check_command
 from mtl_core.store.sweeps import is_held
 
@@ -99,18 +100,27 @@ def get(connection: Connection, run_id: str, *, lock: bool = False) -> Run:
 
 
 def find(
-    connection: Connection, *, states: Sequence[State] | None, owner: str | None, search: str, limit: int, offset: int
+    connection: Connection,
+    *,
+    states: Sequence[State] | None,
+    owner: str | None,
+    search: str,
+    deleted: bool | None,
+    limit: int,
+    offset: int,
 ) -> list[Run]:
-    """Runs, newest first; ``search`` looks in name, choices, id and owner, whatever the case."""
-    query = select(runs).order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit).offset(offset)
-    if states is not None:
-        query = query.where(runs.c.state.in_(states))
-    if owner is not None:
-        query = query.where(runs.c.owner == owner)
-    for word in search.split():
-        places = (runs.c.name, runs.c.choices, runs.c.id, runs.c.owner)
-        query = query.where(or_(*(place.icontains(word, autoescape=True) for place in places)))
-    return [as_run(row) for row in connection.execute(query)]
+    """Runs, newest first; ``search`` looks in name, choices, id, owner, tags and note, whatever the case."""
+    query = newest(connection, [runs], states=states, owner=owner, search=search, deleted=deleted)
+    return [as_run(row) for row in connection.execute(query.limit(limit).offset(offset))]
+
+
+def named(connection: Connection, run_ids: Sequence[str]) -> list[Run]:
+    """The runs with these ids, in their order; those that are not there are left out."""
+    found: dict[str, Run] = {}
+    for begin in range(0, len(run_ids), _AT_A_TIME):
+        query = select(runs).where(runs.c.id.in_(run_ids[begin : begin + _AT_A_TIME]))
+        found |= {row.id: as_run(row) for row in connection.execute(query)}
+    return [found[run_id] for run_id in run_ids if run_id in found]
 
 
 def history(connection: Connection, run_id: str) -> list[Change]:
@@ -139,6 +149,8 @@ def change(connection: Connection, run_id: str, state: State, *, reason: str, fi
         values = _times(state, before, now) | values
     if values:
         connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
+    if is_new and state == "queued":  # what goes on is no longer thrown away
+        connection.execute(update(labels).where(labels.c.run_id == run_id).values(deleted=None))
 
 
 def is_waiting(connection: Connection, run_id: str | None) -> bool:
@@ -212,14 +224,6 @@ def rename(connection: Connection, run_id: str, name: str) -> None:
     """Give a run another name; an empty one brings back the name made of its choices."""
     run = get(connection, run_id, lock=True)
     connection.execute(update(runs).where(runs.c.id == run_id).values(name=tidy_name(name, run.choices)))
-
-
-def remove(connection: Connection, run_id: str) -> None:
-    """Delete a run and everything recorded of it. Raises ValueError while a worker holds it."""
-    run = get(connection, run_id, lock=True)
-    if run.state in LIVE:
-        raise ValueError(f"run {run_id} is {run.state}: stop it first, then delete it")
-    connection.execute(delete(runs).where(runs.c.id == run_id))
 
 
 def _existing(connection: Connection, ids: Sequence[str]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 State = Literal["queued", "running", "paused", "finished", "stopped", "failed", "diverged", "interrupted"]
@@ -55,3 +56,21 @@ def check_command(run_id: str, state: State, pending: str | None, command: str) 
         may = _MAY_ASK.get(state)
         remedy = f"it may be asked to {' or '.join(may)}" if may else "no worker holds it: retry or resume it from the run list"
         raise ValueError(f"run {run_id} is {state}, so it cannot {command}; {remedy}")
+
+
+def check_deletable(states: Mapping[str, State], going: Sequence[State]) -> None:
+    """Raise ValueError if one of these runs is in a state in which it still goes on.
+
+    >>> check_deletable({"a": "finished", "b": "paused"}, LIVE)
+    Traceback (most recent call last):
+    ValueError: run b is paused: stop it first, then delete it
+    """
+    held = [run_id for run_id, state in states.items() if state in going]
+    if not held:
+        return
+    said, more = f"run {held[0]} is {states[held[0]]}", len(held) - 1
+    if more:
+        said += f", and {more} more {'is' if more == 1 else 'are'} not done either: stop them first, then delete them"
+    else:
+        said += ": stop it first, then delete it"
+    raise ValueError(said)

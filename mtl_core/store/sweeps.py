@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, inspect, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, inspect, not_, select, update
 
 from mtl_core.registry import no_such
 from mtl_core.store.database import Database
 from mtl_core.store.run import to_json
 from mtl_core.store.schema import members, runs, sweeps
-from mtl_core.store.states import State
+from mtl_core.store.states import UNENDED, State
 from mtl_core.sweeps import Member, Role, Sweep
 
 SweepState = Literal["running", "paused", "cancelled"]
@@ -157,6 +157,20 @@ def change(connection: Connection, sweep_id: str, state: str) -> None:
         raise ValueError(no_such("state of a sweep", state, SWEEP_STATES))
     get(connection, sweep_id)
     connection.execute(update(sweeps).where(sweeps.c.id == sweep_id).values(state=state))
+
+
+def remove(connection: Connection, sweep_id: str) -> list[str]:
+    """Forget a sweep; its runs stay. Returns the runs that no other sweep has. Raises LookupError, and ValueError while it
+    still has something to do."""
+    sweep = get(connection, sweep_id)
+    mine = {member.run_id: member.state for member in members_of(connection, sweep_id)}
+    todo = [run_id for run_id, state in mine.items() if state in UNENDED]
+    if sweep.state != "cancelled" and todo:
+        said = f"the sweep {sweep.name or sweep.id} still has {len(todo)} run{'' if len(todo) == 1 else 's'} to do"
+        raise ValueError(f"{said}: cancel it first, then delete it")
+    theirs = shared(connection, sweep_id)
+    connection.execute(delete(sweeps).where(sweeps.c.id == sweep_id))
+    return [run_id for run_id in mine if run_id not in theirs]
 
 
 def held(connection: Connection) -> set[str]:

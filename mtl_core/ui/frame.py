@@ -27,6 +27,7 @@ def pages() -> list[StreamlitPage]:
         st.Page("pages/home.py", title="Home", default=True),
         st.Page("pages/train.py", title="Train"),
         st.Page("pages/watch.py", title="Watch"),
+        st.Page("pages/compare.py", title="Compare"),
         st.Page("pages/methods.py", title="Methods"),
         st.Page("pages/playground.py", title="Playground"),
     ]

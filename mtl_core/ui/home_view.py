@@ -7,7 +7,7 @@ import uuid
 import streamlit as st
 
 from mtl_core import jobs
-from mtl_core.store import UNENDED, Run, Store
+from mtl_core.store import STATES, UNENDED, Run, Store
 from mtl_core.ui import errors, status, visitor
 from mtl_core.ui.presets import PRESETS
 
@@ -53,8 +53,8 @@ def look_after(store: Store) -> None:
 
 def runs(store: Store) -> None:
     """What runs now, and what ran last."""
-    now = store.runs(states=UNENDED, limit=LISTED)
-    recent = [run for run in store.runs(limit=LISTED + len(now)) if not status.is_going(run)][:LISTED]
+    now = [*store.runs(states=("running", "paused"), limit=LISTED), *store.runs(states=("queued",), limit=LISTED)][:LISTED]
+    recent = store.runs(states=[state for state in STATES if state not in UNENDED], limit=LISTED)
     with st.container(key="halves-runs"):
         left, right = st.columns(2, gap="small")
     with left, st.container(border=True, key="card-now"):

@@ -10,6 +10,7 @@ from mtl_core.ui import errors, frame, live, status
 
 LISTED = 200
 FOLLOW = "follow"
+IN_BIN = "This run is in the bin; Compare › Runs › Deleted brings it back."
 
 
 def pick(store: Store) -> Run | None:
@@ -24,10 +25,13 @@ def pick(store: Store) -> Run | None:
             chosen = store.run(wanted)
     elif runs:
         chosen = runs[0]
-    if not runs:
+    if not runs and chosen is None:
         nothing()
         return None
-    return _select(runs, chosen)
+    found = _select(runs, chosen)
+    if found is not None:
+        _say_if_deleted(store, found)
+    return found
 
 
 def nothing() -> None:
@@ -54,12 +58,18 @@ def _select(runs: list[Run], chosen: Run | None) -> Run | None:
     if run_id is None:
         return None
     if chosen is None or run_id != chosen.id:
-        live.show_all()
+        live.ZOOM.show_all()
         st.query_params["run"] = run_id
         st.rerun()
     if st.query_params.get("run") != run_id:
         st.query_params["run"] = run_id
     return by_id[run_id]
+
+
+def _say_if_deleted(store: Store, run: Run) -> None:
+    label = store.labels([run.id]).get(run.id)
+    if label is not None and label.deleted is not None:
+        st.html(f'<p class="mtl-note">{IN_BIN}</p>')
 
 
 def _label(run: Run) -> str:

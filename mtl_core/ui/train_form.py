@@ -165,8 +165,7 @@ def _variant(title: str, shelf: Shelf[Any], name: str, draft: Draft, part: str) 
     return str(chosen)
 
 
-def head(number: int, title: str, sentence: str) -> None:
+def head(number: int | None, title: str, sentence: str) -> None:
     """The head of a section."""
-    st.html(
-        f'<div class="mtl-card-head"><h3><span class="mtl-step">{number}</span>{escape(title)}</h3><span>{escape(sentence)}</span></div>'
-    )
+    step = "" if number is None else f'<span class="mtl-step">{number}</span>'
+    st.html(f'<div class="mtl-card-head"><h3>{step}{escape(title)}</h3><span>{escape(sentence)}</span></div>')

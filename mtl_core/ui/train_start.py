@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from mtl_core.store import Store
 from mtl_core.ui import errors, frame, visitor
 from mtl_core.ui.draft_state import Draft
 from mtl_core.ui.presets import PRESETS
+
+WAYS = ("One run", "Sweep")
 
 
 def presets(draft: Draft) -> None:
@@ -64,14 +67,39 @@ def name(draft: Draft) -> str:
     ).strip()
 
 
+def choose_way(draft: Draft) -> None:
+    """One run, or many that differ."""
+    key = f"{draft.generation}.way"
+
+    def turn() -> None:
+        draft.is_sweep = st.session_state[key] == WAYS[1]
+
+    st.segmented_control(
+        "What to start",
+        WAYS,
+        default=WAYS[draft.is_sweep],
+        required=True,
+        key=key,
+        on_change=turn,
+        label_visibility="collapsed",
+    )
+
+
 def fit(draft: Draft, choices: Mapping[str, Any]) -> tuple[RunConfig | None, dict[str, Any] | None]:
-    """The choices as a config and its plan, or sentences that say what does not fit (then one or both are None)."""
+    """The choices as a config and its plan, or sentences that say what does not fit (then one or both are None).
+
+    What does not fit as the base of a sweep may fit in each of its runs: then only what is no config at all is said.
+    """
     config = spec = None
-    values = {**choices, "name": name(draft)}
+    values = {**choices, "name": draft.config.name if draft.is_sweep else name(draft)}
     with errors.say_errors("These choices do not fit together yet."):
         config = RunConfig.from_mapping(values)
         draft.keep(config)
-        spec = describe(config)
+        if not draft.is_sweep:
+            spec = describe(config)
+    if config is not None and draft.is_sweep:
+        with contextlib.suppress(ValueError):
+            spec = describe(config)
     return config, spec
 
 

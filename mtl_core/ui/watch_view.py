@@ -30,7 +30,9 @@ class Choice:
     log_y: bool
 
     def view(self, *, height: int = 260, choice: str = "") -> View:
-        return View(theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.window(self.x), height=height, choice=choice)
+        return View(
+            theme=frame.theme(), x=self.x, log_y=self.log_y, x_domain=live.ZOOM.window(self.x), height=height, choice=choice
+        )
 
 
 def choose(run: Run) -> Choice:
@@ -63,15 +65,15 @@ def choose(run: Run) -> Choice:
                 log_y = st.toggle("Logarithmic losses", value=True, key="log.diverged")
             else:
                 log_y = st.toggle("Logarithmic losses", key="log", bind="query-params")
-        if live.window(x or "step") is not None:
-            st.button("Show the whole run", icon=":material/zoom_out_map:", type="tertiary", on_click=live.show_all)
+        if live.ZOOM.window(x or "step") is not None:
+            st.button("Show the whole run", icon=":material/zoom_out_map:", type="tertiary", on_click=live.ZOOM.show_all)
     return Choice(section or SECTIONS[0], x or "step", int(smooth or 0), bool(log_y))
 
 
 def read(store: Store, run: Run, choice: Choice, *, preview_step: int | None = None, is_whole: bool = False) -> Reading:
     """The run through the window that the visitor chose, or the whole of it."""
     window: dict[str, Any] = {"points": POINTS, "smooth": float(choice.smooth)}
-    span = live.window(choice.x)
+    span = live.ZOOM.window(choice.x)
     if span is not None and choice.x == "step" and not is_whole:
         window |= {"first": int(span[0]), "last": int(span[1]) + 1}
     if preview_step is not None:
@@ -100,7 +102,7 @@ def section(store: Store, run: Run, choice: Choice) -> None:
 
 def _overview(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
-    tiles.show(store, run, reading if live.window(choice.x) is None else read(store, run, choice, is_whole=True))
+    tiles.show(store, run, reading if live.ZOOM.window(choice.x) is None else read(store, run, choice, is_whole=True))
     live.figure("losses", reading, choice.view(height=300), key="losses")
     left, right = live.halves("overview")
     with left:
@@ -136,7 +138,7 @@ def _weights(store: Store, run: Run, choice: Choice) -> None:
 
 def _conflict(store: Store, run: Run, choice: Choice) -> None:
     reading = read(store, run, choice)
-    whole = reading if live.window(choice.x) is None else read(store, run, choice, is_whole=True)
+    whole = reading if live.ZOOM.window(choice.x) is None else read(store, run, choice, is_whole=True)
     conflict_view.show(run, reading, choice.view, whole=whole)
 
 

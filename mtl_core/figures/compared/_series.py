@@ -1,0 +1,112 @@
+"""Lines over training of several groups: a line per group with its band, or a line per run in its group's colour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from mtl_core.figures._parts import Floats, finish, positive, wire, x_axis
+from mtl_core.figures._view import Spec, View
+from mtl_core.figures.compared._groups import group_colour, group_dash
+
+ROOM = 0.6  # how far a band may widen the picture beyond its lines, as a share of their range
+MANY, MOST_BANDS = 5, 8  # more bands on top of each other hide the lines: faint ones do not; of single runs there are none
+SHADES = (0.15, 0.045)  # of few bands, and of many
+PARTS = ["line:N", "part:N"]  # a line is drawn part by part
+_PLACES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of training"}
+_SAID = "format(datum.value, '{form}') + (datum.n > 1 && isValid(datum.high) ? ' ± ' + format(datum.margin, '.2~g') : '')"
+
+
+def series_rows(
+    tidy: pd.DataFrame, view: View, *, log: bool = False, ends: tuple[float, float] | None = None, more: Sequence[str] = ()
+) -> pd.DataFrame:
+    """What the browser gets: [x, group, line, seeds, part, value, low, high, margin, n, shade, dot] that the axis can hold.
+
+    A band that is much wider than all lines together is cut where the picture ends, so that the lines stay readable; its true
+    width is in ``margin``, half of it. ``shade`` is how strong bands are, ``dot`` 1 where a line has a single number.
+
+    Args:
+        ends: what the numbers lie between by their nature; a band is cut there too.
+        more: further columns.
+    """
+    value, low, high = (positive(tidy[name], log) for name in ("value", "low", "high"))
+    low = np.where(np.isnan(low) & np.isfinite(high), value, low)  # below what a logarithmic axis holds
+    margin = tidy["high"].to_numpy(np.float64) - tidy["value"].to_numpy(np.float64)
+    is_crowded = tidy["line"].nunique() > MOST_BANDS and bool((tidy["n"] <= 1).all())
+    if np.isfinite(low).any() and not is_crowded:
+        low, high = _within(value, low, high, log)
+    else:  # bands of no width: a field without any number makes Vega complain
+        low, high = value, value
+    if ends is not None:
+        low, high = np.clip(low, *ends), np.clip(high, *ends)
+    shade = np.full(len(tidy), SHADES[tidy["line"].nunique() > MANY])
+    numbers = {"value": value, "low": low, "high": high, "margin": margin, "shade": shade, "dot": _alone(tidy, value)}
+    return wire(tidy, view, ["group", "line", "seeds", "part", "n", *more, *numbers], **numbers)
+
+
+def _alone(tidy: pd.DataFrame, value: Floats) -> Floats:
+    """1 where a part of a line is a single number: a line through one point is nothing."""
+    codes = tidy["line"].cat.codes.to_numpy(np.int64) * (int(tidy["part"].max()) + 1 if len(tidy) else 1)
+    codes = codes + tidy["part"].to_numpy(np.int64)
+    counts = np.bincount(codes, weights=np.isfinite(value))
+    alone: Floats = (counts[codes] == 1).astype(np.float64)
+    return alone
+
+
+def _within(value: Floats, low: Floats, high: Floats, log: bool) -> tuple[Floats, Floats]:
+    known = value[np.isfinite(value)]
+    if not len(known):
+        return low, high
+    ends = np.log([known.min(), known.max()]) if log else np.array([known.min(), known.max()])
+    room = ROOM * (ends[1] - ends[0]) or ROOM * (abs(ends[0]) or 1.0)
+    bottom, top = np.exp([ends[0] - room, ends[1] + room]) if log else (ends[0] - room, ends[1] + room)
+    return np.clip(low, bottom, top), np.clip(high, bottom, top)
+
+
+def series_lines(data: Any, spec: Spec, view: View, y: alt.Y, *, form: str = ".4~g", zooms: bool = False) -> Any:
+    """Bands, lines, and points with the tooltips, unseen but for lines of one number. The legend stands above all panels."""
+    base = alt.Chart(data).encode(x=x_axis(view), color=group_colour(spec, view, has_legend=False))
+    line = base.mark_line(clip=True, strokeWidth=1.8, tooltip=None).encode(y=y, detail=PARTS, opacity=strength())
+    layers = [
+        shaded(base, y),
+        line.encode(strokeDash=group_dash(spec, has_legend=False)),
+        hits(base, y, view, form),
+    ]
+    return finish(alt.layer(*layers), view, zooms=zooms)
+
+
+def shaded(base: Any, y: alt.Y) -> Any:
+    """The bands: many on top of each other are faint, that of the group under the pointer stands out."""
+    low = y.copy()
+    low.shorthand = "low:Q"
+    shade = alt.condition(_under(empty=False), alt.value(0.3), alt.Opacity("shade:Q", scale=None, legend=None))
+    return base.mark_area(clip=True, tooltip=None).encode(y=low, y2="high:Q", detail=PARTS, opacity=shade)
+
+
+def strength(full: float = 1.0) -> Any:
+    """How strong a line is: others than the one under the pointer step back."""
+    return alt.when(_under(empty=True)).then(alt.value(full)).otherwise(alt.value(0.2))
+
+
+def _under(*, empty: bool) -> Any:
+    return alt.selection_point(name="under", fields=["group"], on="pointerover", clear="pointerout", empty=empty)
+
+
+def hits(base: Any, y: alt.Y, view: View, form: str, *, first: Sequence[alt.Tooltip] = ()) -> Any:
+    """Unseen points that carry the tooltip, and that say which group is under the pointer."""
+    words = [
+        alt.Tooltip("group:N", title="Group"),
+        *first,
+        alt.Tooltip("seeds:N", title="Runs"),
+        alt.Tooltip("said:N", title="Value"),
+        alt.Tooltip("n:Q", title="Seeds here"),
+        alt.Tooltip(f"{view.x}:Q", title=_PLACES[view.x], format=",.6~g"),
+    ]
+    named = base.transform_calculate(said=_SAID.format(form=form))
+    seen = alt.Opacity("dot:Q", scale=None, legend=None)
+    points = named.mark_point(filled=True, size=80, clip=True).encode(y=y, tooltip=words, opacity=seen)
+    return points.properties(name="points").add_params(_under(empty=False))
