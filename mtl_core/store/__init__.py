@@ -164,7 +164,7 @@ class Store:
 
     def runs_named(self, run_ids: Iterable[str]) -> list[Run]:
         """The runs with these ids, in their order; those that are not there are left out."""
-        return self._ask(runs.named, list(dict.fromkeys(run_ids)))
+        return self._ask(runs.named, [run_id for run_id in dict.fromkeys(run_ids) if is_id(run_id)])
 
     listing = listing.listing
 

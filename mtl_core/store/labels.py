@@ -99,15 +99,20 @@ def tidy_tags(tags: Sequence[str]) -> tuple[str, ...]:
     >>> tidy_tags([" to  show ", "2026", "to show", ""])
     ('to show', '2026')
     """
-    if isinstance(tags, str):
-        raise ValueError(f"tags must be a list of words, got the text {tags[:40]!r}")
-    tidy = tuple(dict.fromkeys(line for tag in tags if (line := " ".join(tag.split()))))
+    tidy = lines(tags)
     for tag in tidy:
         if len(tag) > LONGEST_TAG or not tag.isprintable():
             raise ValueError(f"a tag has at most {LONGEST_TAG} printable characters, got {tag[:60]!r}: put more into the note")
     if len(tidy) > MOST_TAGS:
         raise ValueError(f"a run bears at most {MOST_TAGS} tags, got {len(tidy)}: put more into the note")
     return tidy
+
+
+def lines(tags: Sequence[str]) -> tuple[str, ...]:
+    """Each tag once and on one line, however long. Raises ValueError for a text in place of a list."""
+    if isinstance(tags, str):
+        raise ValueError(f"tags must be a list of words, got the text {tags[:40]!r}")
+    return tuple(dict.fromkeys(line for tag in tags if (line := " ".join(tag.split()))))
 
 
 def _tidy_note(note: str) -> str:

@@ -65,6 +65,8 @@ def _are(wanted: bool | None, is_so: ColumnElement[bool]) -> list[ColumnElement[
 
 
 def _speaks_of(word: str, *, has_labels: bool) -> ColumnElement[bool]:
+    if "\x00" in word:  # no database takes it, so no text has it
+        return false()
     places = [place.icontains(word, autoescape=True) for place in (runs.c.name, runs.c.choices, runs.c.id, runs.c.owner)]
     if has_labels:
         places.append(labels.c.note.icontains(word, autoescape=True))

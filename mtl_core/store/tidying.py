@@ -15,6 +15,7 @@ from sqlalchemy import delete as delete_rows
 from mtl_core.store import labels, runs, sweeps
 from mtl_core.store.complaints import system_error
 from mtl_core.store.labels import Label, tidy_tags
+from mtl_core.store.run import is_id
 from mtl_core.store.schema import runs as runs_table
 from mtl_core.store.states import LIVE, UNENDED, State, check_deletable
 
@@ -62,7 +63,7 @@ def label_runs(
 
     Runs that are not there any more are left out. Raises ValueError as ``label`` does.
     """
-    gone = {" ".join(tag.split()) for tag in remove_tags}
+    new, gone = tidy_tags(add_tags), labels.lines(remove_tags)
     with store._database.writing() as connection:
         states = _states_of(connection, run_ids)
         if deleted:
@@ -71,7 +72,7 @@ def label_runs(
         before = {run_id: known.get(run_id, Label()) for run_id in states}
         after = {}
         for run_id, one in before.items():
-            tags = tidy_tags([*(tag for tag in one.tags if tag not in gone), *add_tags])
+            tags = tidy_tags([*(tag for tag in one.tags if tag not in gone), *new])
             after[run_id] = replace(labels.changed(one, archived=archived, deleted=deleted, now=now), tags=tags)
         labels.keep(connection, store._database, {run_id: one for run_id, one in after.items() if one != before[run_id]})
     return before
@@ -126,7 +127,7 @@ def delete_sweep(store: Store, sweep_id: str, *, with_runs: bool = False) -> dic
 
 def _states_of(connection: Connection, run_ids: Iterable[str]) -> dict[str, State]:
     """The states of those runs that are there; nobody changes them until the transaction ends."""
-    wanted = list(dict.fromkeys(run_ids))
+    wanted = [run_id for run_id in dict.fromkeys(run_ids) if is_id(run_id)]
     found: dict[str, State] = {}
     for begin in range(0, len(wanted), _AT_A_TIME):
         query = select(runs_table.c.id, runs_table.c.state).where(runs_table.c.id.in_(wanted[begin : begin + _AT_A_TIME]))

@@ -13,10 +13,10 @@ from mtl_core.comparing import Comparison, Group, is_static
 from mtl_core.frames.compared.conflict import pair_table, share_table, summary_table
 from mtl_core.frames.compared.curves import curve_table
 from mtl_core.frames.compared.equal import equal_table
-from mtl_core.frames.compared.results import gains_table, seeds_table
 from mtl_core.frames.compared.front import front_table
 from mtl_core.frames.compared.heat import heat_table
 from mtl_core.frames.compared.knobs import knob_lines
+from mtl_core.frames.compared.results import gains_table, seeds_table
 from mtl_core.store import Store
 
 __all__ = ["SOURCES", "Compared", "describe_comparison"]
