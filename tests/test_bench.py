@@ -1,4 +1,5 @@
-"""The benchmark of schemes measures the same step on every side, survives a library that crashes, and judges as it says."""
+"""The benchmark of schemes measures the same step on every side, survives a library that crashes, and judges as it says; that of
+Compare makes up runs that compare like real ones."""
 
 import sys
 
@@ -9,9 +10,12 @@ from benchmarks._goals import Flops, Row, Turns, judge, rows
 from benchmarks._network import Network
 from benchmarks._ours import Ours
 from benchmarks._process import OURS, TORCHJD, Crashed, Side
+from benchmarks._runs import MEASUREMENTS, N_SEEDS, TASKS, make_runs
 from benchmarks._side import Case, peak
 from benchmarks._torchjd import Aggregated, OfParts, Scalarized
 from mtl_core import trainer
+from mtl_core.comparing import compare
+from mtl_core.store import Store
 from mtl_core.weightings import WEIGHTINGS
 
 CPU = torch.device("cpu")
@@ -86,3 +90,18 @@ def test_memory_is_the_highest_level_not_the_sum():
             return torch.zeros(3 * MEGABYTE, dtype=torch.uint8)[:1].clone()
 
     assert peak(Holding, CPU) / MEGABYTE == pytest.approx(5, abs=0.1)
+
+
+def test_made_up_runs_compare_like_real_ones(tmp_path):
+    with Store.open(str(tmp_path)) as store:
+        made = make_runs(store, 2 * N_SEEDS + 1, 80)
+        assert [run.id for run in store.listing()] == made.run_ids[::-1]
+        assert {run.state for run in store.listing()} == {"finished"}
+        assert {tuple(run.scores) for run in store.listing()} == {TASKS}
+        comparison = compare(store.runs_named(made.run_ids))
+        assert [len(group.by_seed) for group in comparison.groups] == [N_SEEDS, N_SEEDS, 1]
+        assert comparison.groups[0].is_single_task
+        assert set(comparison.delta_m) == {group.id for group in comparison.groups}
+        alone, shared = made.run_ids[0], made.run_ids[-1]
+        assert [store.last_step(shared, split) for split in ("train", "validation", "test")] == [80, 80, 80]
+        assert (store.n_measurements(alone), store.n_measurements(shared)) == (0, MEASUREMENTS)

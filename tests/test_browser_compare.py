@@ -1,5 +1,6 @@
-"""Compare in headless Chromium: ticked rows are the compared runs, whatever the sort, the filter, a reload or Back."""
+"""Compare in headless Chromium: the ticked rows are what is compared, a zoom is everybody's, a link is the view, a sweep is one."""
 
+import re
 import time
 from urllib.parse import parse_qs, urlparse
 
@@ -7,6 +8,7 @@ import pytest
 import test_browser
 from playwright.sync_api import expect
 
+from mtl_core import run_here
 from mtl_core.config import RunConfig
 from mtl_core.store import EndedRun, Store
 from mtl_core.store.run import new_id
@@ -15,6 +17,7 @@ pytestmark = test_browser.pytestmark
 chromium, page, server = test_browser.chromium, test_browser.page, test_browser.server
 TABLE = "[data-testid=stDataFrame] canvas"
 ROW_PX = 35
+CHART, PATIENCE_MS = test_browser.CHART, test_browser.PATIENCE_MS
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +85,83 @@ def test_nothing_is_cut_off_on_a_small_laptop(page, store):
             "parts => parts.map(part => Math.round((part.getBoundingClientRect().top + part.getBoundingClientRect().bottom) / 20))"
         )
         assert max(tops) - min(tops) <= 1, f"the {row} stand in one row"
+
+
+def test_a_zoom_is_shared_kept_and_in_the_link(page, chromium, store):
+    for seed in range(3):
+        run_here(store, RunConfig.from_mapping({"dataset": {"name": "teacher"}, "training": {"steps": 60, "seed": seed}}))
+    page.goto(f"/compare?runs={','.join(one.id for one in store.listing()[:3])}")
+    page.get_by_role("button", name="Compare 3 runs").click()
+    expect(page.get_by_text("Test results", exact=True)).to_be_visible()
+    page.go_back()  # one step to where they were chosen
+    expect(page.get_by_role("button", name="Compare 3 runs")).to_be_visible()
+    page.go_forward()
+    expect(page.get_by_text("Test results", exact=True)).to_be_visible()
+    page.get_by_text("Curves", exact=True).click()
+    expect(page.locator(CHART)).to_have_count(2)
+    before = _drawn(page)
+    box = page.locator(CHART).first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -300)
+    page.keyboard.up("Control")
+    zoomed = _expect_zoom(page)
+    page.wait_for_function("before => !['', before].includes(window.picture(1))", arg=before)  # the other panel has followed
+    page.get_by_text("Every run", exact=True).click()
+    page.wait_for_url(re.compile("curves.lines=Every"))
+    page.get_by_text("Knobs", exact=True).click()
+    expect(page.get_by_text("What was set", exact=True)).to_be_visible()
+    page.get_by_text("Curves", exact=True).click()
+    expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("button", name="Show the whole run")).to_be_visible()
+    assert _expect_zoom(page) == zoomed
+
+    elsewhere = chromium.new_context()
+    with elsewhere:
+        other = elsewhere.new_page()
+        other.goto(page.url)
+        expect(other.get_by_role("button", name="Show the whole run")).to_be_visible(timeout=PATIENCE_MS)
+        expect(other.get_by_role("radio", name="Every run")).to_be_checked()
+    page.get_by_role("button", name="Show the whole run").click()
+    page.wait_for_url(lambda url: "curves.zoom" not in url)
+
+
+def test_a_sweep_from_train_is_paused_resumed_cancelled_and_deleted(page, store):
+    page.goto(
+        "/train?dataset=teacher&training.steps=200000&mode=sweep&sweep=two+by+two&vary.weighting=equal,mgda&vary.training.seed=0,1"
+    )
+    page.get_by_role("button", name="Start sweep").click()
+    page.wait_for_url(re.compile("/compare.*runs="))
+    expect(page.get_by_role("heading", name="two by two")).to_be_visible()
+    (sweep,) = store.sweeps()
+    for button, state in (("Pause", "paused"), ("Resume", "running"), ("Cancel", "cancelled"), ("Hand it in again", "running")):
+        page.wait_for_timeout(1500)  # the row of buttons comes to rest: a click on one that moves hits its neighbour
+        page.get_by_role("button", name=button).click()
+        expect(page.locator(".mtl-status .mtl-chip").first).to_have_text(state)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Finished 0 of 6")).to_be_visible()
+    ids = [member.run_id for member in store.members(sweep.id)]
+    page.locator(f".st-key-sweep-buttons-{sweep.id}").get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete the sweep").click()
+    expect(page.get_by_role("heading", name="two by two")).to_have_count(0)
+    assert not store.sweeps()
+    _expect_runs(page, ids)  # they stay, and stay compared
+
+
+def _drawn(page) -> str:
+    """What the second panel shows, once it has come to rest."""
+    page.evaluate(f"window.picture = place => document.querySelectorAll('{CHART}')[place]?.toDataURL() || ''")
+    seen, now = "", page.evaluate("window.picture(1)")
+    while not now or seen != now:
+        page.wait_for_timeout(700)
+        seen, now = now, page.evaluate("window.picture(1)")
+    return now
+
+
+def _expect_zoom(page) -> str:
+    page.wait_for_url(re.compile(r"curves\.zoom=step"))
+    return parse_qs(urlparse(page.url).query)["curves.zoom"][0]
 
 
 def _tick(page, row: int) -> None:

@@ -22,10 +22,11 @@ from mtl_core import frames
 from mtl_core.cli.app import main
 from mtl_core.exchange import compare_report as module
 from mtl_core.exchange.compare_report import compare_report
-from mtl_core.exchange.compare_tables import curve_parts, results, write_curves
+from mtl_core.exchange.compare_tables import results, write_curves
 from mtl_core.exchange.pictures import write_comparison_picture
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
+from mtl_core.frames.compared.curves import export_compared
 from mtl_core.store import Store
 from mtl_core.ui import compare_export
 
@@ -135,7 +136,7 @@ def test_titles_that_are_markup_stay_words(reports: Any) -> None:
 def test_the_curves_are_every_number_of_every_run(stores: Any, tmp_path: Path) -> None:
     found = stores("fair")
     store, comparison = found.store, found.comparison
-    whole = pd.concat(curve_parts(store, comparison), ignore_index=True)
+    whole = pd.concat(export_compared(store, comparison.groups), ignore_index=True)
     written = {
         "csv": pd.read_csv(write_curves(store, comparison, tmp_path / "c.zip", "csv"), compression="zip"),
         "parquet": pd.read_parquet(write_curves(store, comparison, tmp_path / "c.parquet", "parquet")),
@@ -161,7 +162,7 @@ def test_runs_that_recorded_nothing_have_empty_tables(stores: Any, tmp_path: Pat
     assert len(table) == 0
     assert "value" in table.columns
     with zipfile.ZipFile(write_curves(found.store, found.comparison, tmp_path / "c.zip", "csv")) as box:
-        assert box.read("curves.csv").startswith(b"group,run,seed,state,step,")
+        assert box.read("curves.csv").startswith(b"run,run_name,group,seed,state,step,")
 
 
 def test_what_the_page_hands_out(stores: Any) -> None:

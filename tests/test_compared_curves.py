@@ -1,7 +1,5 @@
 """Curves side by side: means and bands by hand, common places, what is drawn against what is exported, and nasty runs."""
 
-import gzip
-import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -185,7 +183,7 @@ def test_what_is_drawn_is_what_is_exported(store):
         add(store, seed=seed, digit__loss=rng.normal(size=1000), box__loss=rng.normal(size=1000))
     found = compared(store, points=100, apart=True)
     export = pd.concat(export_compared(store, found.comparison.groups))
-    assert list(export.columns)[:4] == ["run", "run_name", "group", "seed"]
+    assert list(export.columns)[:5] == ["run", "run_name", "group", "seed", "state"]
     assert len(export) == 3 * 2 * 1000
     drawn = found.table("group_curves", LOSS)
     assert drawn["line"].nunique() == 3
@@ -295,18 +293,6 @@ def test_panels_and_quantities():
     assert compare_curves.panels_of(spec, "headline") == {task: f"validation|accuracy|{task}" for task in TASKS}
     spec["tasks"][1]["metrics"] = []
     assert compare_curves.panels_of(spec, "headline") == {"digit": "validation|accuracy|digit"}
-
-
-def test_every_number_leaves_in_one_file_packed_or_not(store):
-    for seed in range(2):
-        add(store, seed=seed, digit__loss=[1.0, 2.0, np.nan])
-    found = compared(store)
-    plain = compare_curves.every_number(store, found, is_packed=False)
-    assert gzip.decompress(compare_curves.every_number(store, found, is_packed=True)) == plain
-    table = pd.read_csv(io.BytesIO(plain))
-    assert len(table) == 6
-    assert table["value"].isna().sum() == 2
-    assert table["seed"].tolist() == [0] * 3 + [1] * 3
 
 
 def test_the_legend_escapes_names(store):

@@ -174,7 +174,7 @@ def test_a_broken_rule_is_named(store, rule, more):
 def test_several_fixed_weights_depths_and_early_stopping_break_no_rule(store):
     three(store, "equal", 0, patience=5)
     for first in (0.2, 0.8):
-        three(store, {"name": "fixed", "weights": [first, 1 - first]}, patience=5, step=20)
+        three(store, {"name": "fixed", "weights": [first, 1 - first]}, patience=5, step=50)
     three(store, "mgda", 1, patience=5)
     three(store, "mgda", 2, patience=5)
     assert rules(store) == set()

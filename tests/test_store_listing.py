@@ -6,9 +6,11 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from streamlit.testing.v1 import AppTest
 
 from mtl_core.cli.app import main
 from mtl_core.comparing import compare
@@ -17,7 +19,9 @@ from mtl_core.store import EndedRun, Label, Score, Store
 from mtl_core.store.database import address
 from mtl_core.store.run import new_id
 from mtl_core.sweeps import Sweep
+from mtl_core.ui.picker import IN_BIN
 
+ROOT = Path(__file__).parent.parent
 SERVER = os.environ.get("MTL_TEST_POSTGRES", "")  # postgresql://…/database: the same tests once more, there
 NASTY = """ÄÖ "x" '; DROP TABLE runs; -- <b>% _ \\ 数"""
 SPEC = {
@@ -438,3 +442,29 @@ def test_the_command_line_lists_the_bin_when_it_is_asked(tmp_path, capsys):
         assert main(["runs", "--json", "--store", str(tmp_path), *more]) == 0
         listed.append([run["run"] for run in json.loads(capsys.readouterr().out)])
     assert listed == [[kept], [thrown]]
+
+
+def shown(app: AppTest) -> str:
+    """All HTML on the page."""
+    return " ".join(part.proto.body for part in app.get("html"))
+
+
+def test_a_link_to_a_run_in_the_bin_says_where_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("MTL_EXPLORER_STORE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    with Store.open(str(tmp_path)) as store:
+        thrown = store.enqueue(RunConfig(name="thrown away"))
+        store.ask(thrown, "stop")
+        store.label(thrown, deleted=True)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    assert "Recent runs" in shown(app)
+    assert "thrown away" not in str(app.main) + shown(app)
+    app.switch_page("pages/watch.py")
+    app.query_params["run"] = thrown
+    app.run()
+    assert not app.exception
+    assert IN_BIN in shown(app)
+    with Store.open(str(tmp_path)) as store:
+        store.label(thrown, deleted=False)
+    app.run()
+    assert IN_BIN not in shown(app)

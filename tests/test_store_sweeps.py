@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -110,6 +111,26 @@ def test_a_sweep_is_queued_whole_or_not_at_all(store, monkeypatch):
         store.add_sweep(asked)
     assert (store.runs(), store.sweeps()) == ([], [])
     assert [path for path in store.folder.iterdir() if path.is_dir()] == []
+
+
+def test_a_run_that_is_deleted_while_a_sweep_comes_to_share_it_is_made_anew(store):
+    gone = store.members(store.add_sweep(sweep("equal")))[0].run_id
+    asked, before = sweep("equal", seeds=tuple(range(150))), set(store.folder.iterdir())
+
+    def delete_once_it_has_begun():
+        until = time.monotonic() + 30
+        while set(store.folder.iterdir()) == before and time.monotonic() < until:
+            time.sleep(0.001)
+        store.delete(gone)
+
+    with ThreadPoolExecutor() as pool:
+        deleted = pool.submit(delete_once_it_has_begun)
+        members = store.members(store.add_sweep(asked))
+        deleted.result()
+    assert [member.key for member in members] == [member.key for member in asked.members()]
+    runs = {run.id for run in store.runs(limit=1000)}
+    assert gone not in runs
+    assert {path.name for path in store.folder.iterdir() if path.is_dir()} == runs
 
 
 def test_slips(store):

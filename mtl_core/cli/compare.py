@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +11,6 @@ from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line, note, number, 
 
 if TYPE_CHECKING:
     from mtl_core.comparing import Comparison, Group, Interval
-    from mtl_core.store import Run, Store
 
 Numbers = Annotated[str, typer.Option(help="One number per metric, as JSON: '[38.3, 63.76, 0.675]'.")]
 
@@ -41,16 +39,13 @@ def compare(
     store: StoreUrl = None,
 ) -> None:
     """Compare runs: seeds grouped into mean and 95 % interval, Δm, Δp, mean rank, front, hypervolume, and broken rules."""
-    from mtl_core import comparing
+    from mtl_core.comparing.named import compare_named
     from mtl_core.store import Store
 
     if bool(figure) != (out is not None) or (panel and not figure):
         raise ValueError("--figure and --out go together, as in --figure front --out front.svg")
     with Store.open(store, read_only=True) as kept:
-        chosen = _found(kept, runs)
-        if baseline is not None:
-            chosen.append(kept.run(baseline))
-        found = comparing.compare(chosen, baseline=baseline)
+        found = compare_named(kept, runs, baseline=baseline)
         if csv or html or out:
             from mtl_core.exchange.compare_files import write
 
@@ -61,13 +56,6 @@ def compare(
     _show(found)
     for warned in found.warnings:
         note(f"warning: {warned.sentence}")
-
-
-def _found(store: Store, names: Sequence[str]) -> list[Run]:
-    """The runs with these ids, and those of the sweeps among them. Raises LookupError."""
-    sweeps = {sweep.id for sweep in store.sweeps()}
-    ids = [run_id for name in names for run_id in ([m.run_id for m in store.members(name)] if name in sweeps else [name])]
-    return [store.run(run_id) for run_id in dict.fromkeys(ids)]
 
 
 def _told(found: Comparison) -> dict[str, Any]:

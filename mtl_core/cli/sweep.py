@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from mtl_core.jobs import Outlook, SweepProgress
     from mtl_core.store import Run, State, Store, StoredMember
 
-LOOK_S = 0.5  # between two looks at how far it is
-LOOK_SHARE = 0.1  # of the time at most goes into looking, however many runs there are
 CONTROL_C = 130  # what a shell says of a program that was ended with Ctrl-C
 NOT_WELL = {"failed", "interrupted", "stopped"}  # a diverged run has given its answer
 HEAD = ("run", "role", "weighting", "depth", "seed", "state", "test loss by task")
@@ -93,23 +90,19 @@ def _say_plan(asked: Any, outlook: Outlook, *, as_json: bool) -> None:
 
 
 def _wait(store: Store, sweep_id: str) -> SweepProgress:
-    """Look until all runs have ended for good, or the sweep was cancelled; whoever dies in between is brought back."""
+    """Wait until it has ended, with a bar of how far it is."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from mtl_core import jobs
+    from mtl_core.jobs.together import looks
 
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None)
-        while True:
-            began = time.monotonic()
-            jobs.reconcile(store)
-            progress = jobs.sweep_progress(store, sweep_id)
+        for progress in looks(store, sweep_id):
             bar.update(task, completed=progress.done, total=progress.total, description=_line(progress))
-            if progress.state in ("finished", "cancelled"):
-                return progress
-            time.sleep(max(LOOK_S, (time.monotonic() - began) / LOOK_SHARE))
+    return jobs.sweep_progress(store, sweep_id)
 
 
 def _line(progress: SweepProgress) -> str:

@@ -185,7 +185,8 @@ class Comparison:
         bases = {group.id: self.baseline_of(group) for group in self.tested}
         without = [group for group in self.tested if bases[group.id] is None]
         used = {base.id: base for group_id, base in bases.items() if base is not None and base.id != group_id}
-        return check(self.groups, without_baseline=without, baselines=list(used.values()))
+        lost = [group for group in self.tested if bases[group.id] is not None and group.id not in self._pairs]
+        return check(self.groups, without_baseline=without, baselines=list(used.values()), incomparable=lost)
 
     @cached_property
     def _single_task(self) -> list[tuple[dict[str, Any], Group]]:

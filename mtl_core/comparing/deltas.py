@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mtl_core import scores
 from mtl_core.comparing.chance import Interval, around, scatter
-from mtl_core.comparing.groups import Group, Metric
+from mtl_core.comparing.groups import MOST, Group, Metric
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +69,7 @@ def pair(group: Group, baseline: Group, scored: Sequence[Metric]) -> Pair | None
     """The two side by side, if the baseline has each of the group's metrics and none of them is zero on average."""
     mine = tuple(metric for metric in scored if metric.key in group.values)
     method, before = _table(group, mine), _table(baseline, mine)
-    if not method.size or not before.size or not before.mean(axis=0).all():
+    if not method.size or not before.size or not (np.abs(before.mean(axis=0)) > 1 / MOST).all():
         return None
     return Pair(mine, method, before)
 

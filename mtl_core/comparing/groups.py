@@ -15,6 +15,7 @@ from mtl_core.store.alike import RUN, group_id, in_words, is_foreign, settings_o
 
 Key = tuple[str, str]  # task, metric
 LOSS = "loss"
+MOST = 1e60  # a number beyond is no result: a network that came apart, and its square would be no number any more
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,21 @@ class Group:
 
     @cached_property
     def values(self) -> dict[Key, dict[int, float]]:
-        """Test numbers by metric and seed, those that are not finite left out."""
+        """Test numbers by metric and seed, those that are not finite, or beyond all measure, left out."""
         found: dict[Key, dict[int, float]] = {}
         for seed, run in self.by_seed.items():
             for task, numbers in (run.result or {})["test"].items():
                 for name, value in numbers.items():
-                    if isinstance(value, int | float) and math.isfinite(value):
+                    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < MOST:
                         found.setdefault((task, name), {})[seed] = float(value)
         return found
+
+    @property
+    def lacking(self) -> dict[Key, list[int]]:
+        """The seeds that were tested and have no such number, by metric."""
+        keys = [metric.key for metric in metrics_of([self], tested_only=False) if metric.is_score]
+        found = {key: [seed for seed in self.by_seed if seed not in self.values.get(key, {})] for key in keys}
+        return {key: seeds for key, seeds in found.items() if seeds}
 
     @cached_property
     def intervals(self) -> dict[Key, Interval]:
@@ -117,11 +125,17 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     groups = [_as_group(name, mine) for name, mine in found.items()]
     varied = differences([group for group in groups if not group.is_foreign])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
-    counts = Counter(named)
-    return [
-        replace(group, name=name if counts[name] == 1 else f"{name} #{group.id[:4]}")
-        for group, name in zip(groups, named, strict=True)
-    ]
+    return [replace(group, name=name) for group, name in zip(groups, _told_apart(groups, named), strict=True)]
+
+
+def _told_apart(groups: Sequence[Group], names: Sequence[str]) -> list[str]:
+    """Names of which no two are the same: with so much of a group's id as that takes."""
+    for length in (4, len(groups[0].id) if groups else 0):
+        counts = Counter(names)
+        told = [name if counts[name] == 1 else f"{name} #{one.id[:length]}" for one, name in zip(groups, names, strict=True)]
+        if len(set(told)) == len(told):
+            return told
+    return [f"{name} #{one.id}" for one, name in zip(groups, names, strict=True)]
 
 
 def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
@@ -131,15 +145,19 @@ def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
     return {key: values for key, values in table.items() if any(value != values[0] for value in values)}
 
 
-def metrics_of(groups: Sequence[Group]) -> list[Metric]:
-    """Every metric that a group was tested with, task by task in the data set's order, each task's loss last."""
+def metrics_of(groups: Sequence[Group], *, tested_only: bool = True) -> list[Metric]:
+    """Every metric that a group was tested with, task by task in the data set's order, each task's loss last.
+
+    Args:
+        tested_only: leave out those of which no group has a number.
+    """
     found: dict[Key, Metric] = {}
     for group in groups:
         for run in group.by_seed.values():
             for task in (run.spec or {}).get("tasks", ()):
                 _add_metrics(found, task)
     tested = {key for group in groups for key in group.values}
-    return [metric for key, metric in found.items() if key in tested]
+    return [metric for key, metric in found.items() if key in tested or not tested_only]
 
 
 def _settings(run: Run) -> dict[str, Any]:

@@ -12,14 +12,15 @@ from mtl_core.comparing.groups import Group
 from mtl_core.store.alike import in_words
 
 Rule = (
-    Literal["elsewhere", "data", "seeds", "budget", "tuning", "selection", "diverged", "left out", "baseline"]
-    | Literal["pairs", "repeats", "device", "time"]
+    Literal["elsewhere", "data", "seeds", "budget", "settings", "tuning", "selection", "diverged", "left out"]
+    | Literal["baseline", "numbers", "pairs", "repeats", "device", "time"]
 )
 FEW_SEEDS = 3
 LIKE_TIMES = 1.5  # up to this ratio, equal steps are about equal time
 _NAMED = 3  # groups named in a sentence
 _LENGTH = ("training.steps", "training.batch_size")
 _STEP_SIZE = ("training.lr", "training.weight_decay", "training.optimizer", "training.l1")
+_OWN = ("weighting.", "dataset.", "measure.", "training.device", "architecture.depth", *_LENGTH)  # have rules of their own
 _UNENDED = ("queued", "running", "paused")
 
 
@@ -31,17 +32,25 @@ class Warned:
     sentence: str
 
 
-def check(groups: Sequence[Group], *, without_baseline: Sequence[Group] = (), baselines: Sequence[Group] = ()) -> list[Warned]:
+def check(
+    groups: Sequence[Group],
+    *,
+    without_baseline: Sequence[Group] = (),
+    baselines: Sequence[Group] = (),
+    incomparable: Sequence[Group] = (),
+) -> list[Warned]:
     """Every rule that these groups break, the gravest first.
 
     Args:
         without_baseline: the groups that Δm has nothing to be measured against.
         baselines: the groups that others are measured against.
+        incomparable: the groups that have a baseline, and no Δm all the same.
     """
     tested = [group for group in groups if group.by_seed]
     ours = [group for group in tested if not group.is_foreign]  # of the others neither budget nor tuning is known
-    found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_tuning(ours)]
-    found += [*_diverged(groups), *_left_out(groups), *_baseline(tested, without_baseline), *_scatter(baselines)]
+    found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_settings(ours), *_tuning(ours)]
+    found += [*_diverged(groups), *_left_out(groups), *_numbers(tested), *_baseline(tested, without_baseline)]
+    found += [*_incomparable(incomparable), *_scatter(baselines)]
     found += [*_pairs(ours), *_repeats(groups), *_device(ours), *_time(ours)]
     return found
 
@@ -93,6 +102,38 @@ def _budget(tested: Sequence[Group]) -> Iterable[Warned]:
     ]
     if early:
         yield Warned("budget", f"Unequal budgets: {_count(early, 'run')} ended before the last step.")
+    impatient = [group for group in tested if any(run.config["training"].get("patience") for run in group.by_seed.values())]
+    ends = {group.name: sum(run.step for run in group.by_seed.values()) / len(group.by_seed) for group in impatient}
+    longest, shortest = max(ends, key=ends.__getitem__, default=""), min(ends, key=ends.__getitem__, default="")
+    if ends and ends[longest] > LIKE_TIMES * ends[shortest]:
+        yield Warned(
+            "budget",
+            f"Early stopping ended {shortest} after {ends[shortest]:,.0f} steps and {longest} after {ends[longest]:,.0f}: one rule "
+            "for all, but not one budget. Results compares them at equal steps and at equal time, too.",
+        )
+
+
+def _settings(tested: Sequence[Group]) -> Iterable[Warned]:
+    """What sets one scheme apart beside its name: settings of which each has one value, and not all the same one."""
+    table: dict[str, dict[str, set[str]]] = {}
+    for group in tested:
+        scheme = "single task" if group.is_single_task else group.scheme
+        said = {key: value for key, value in group.settings.items() if not key.startswith(_OWN) and key != "tasks"}
+        precisions = {str((run.spec or {}).get("precision", "")) for run in group.by_seed.values()}
+        said |= {"training.precision": ", ".join(sorted(precisions))} if all(precisions) else {}  # what auto came to
+        for key, value in said.items():
+            table.setdefault(key, {}).setdefault(scheme, set()).add(in_words(value))
+    unlike = []
+    for key, by_scheme in table.items():
+        if all(len(values) == 1 for values in by_scheme.values()) and len(set(map(frozenset, by_scheme.values()))) > 1:
+            values = dict.fromkeys(value for values in by_scheme.values() for value in values)
+            unlike.append(f"{key.rpartition('.')[2].replace('_', ' ')} {' or '.join(values)}")
+    if unlike:
+        yield Warned(
+            "settings",
+            f"The schemes differ in more than the scheme ({'; '.join(unlike)}): what looks like the one's doing may be the other's. "
+            "Train all with the same, or search it for each with as many trials.",
+        )
 
 
 def _tuning(tested: Sequence[Group]) -> Iterable[Warned]:
@@ -134,6 +175,26 @@ def _left_out(groups: Sequence[Group]) -> Iterable[Warned]:
         states = Counter(run.state if run.state not in _UNENDED else "not ended yet" for run in without)
         said = ", ".join(f"{n} {state}" for state, n in states.most_common())
         yield Warned("left out", f"{_count(without, 'run')} without a final test left out ({said}).")
+
+
+def _numbers(tested: Sequence[Group]) -> Iterable[Warned]:
+    lacking = [group for group in tested if group.lacking]
+    if lacking:
+        said = _names(lacking, lambda group: f" ({', '.join(' '.join(key) for key in list(group.lacking)[:_NAMED])})")
+        yield Warned(
+            "numbers",
+            f"Test numbers are missing or not finite: {said}. The means are those of the other seeds, and Δm and Δp those of the "
+            "seeds and metrics that are left, which flatters a group whose worst ones are gone.",
+        )
+
+
+def _incomparable(groups: Sequence[Group]) -> Iterable[Warned]:
+    if groups:
+        yield Warned(
+            "baseline",
+            f"{_names(groups)}: no Δm, because the baseline is zero in one of the metrics or lacks it, or no seed has all of "
+            "them: read the metrics one by one.",
+        )
 
 
 def _baseline(tested: Sequence[Group], without: Sequence[Group]) -> Iterable[Warned]:

@@ -11,34 +11,19 @@ import pandas as pd
 from pyarrow import Table
 from pyarrow.parquet import ParquetWriter
 
-from mtl_core import frames
 from mtl_core.comparing import Comparison
 from mtl_core.frames.compared import Compared
+from mtl_core.frames.compared.curves import EXPORTED, export_compared
 from mtl_core.frames.compared.results import result_frame, result_table
 from mtl_core.store import Store
 
 ROWS = 500_000  # of a block in a Parquet file
-WHO = ("group", "run", "seed", "state")  # of a row's run
-COLUMNS = (*WHO, "step", "epoch", "time", "split", "task", "name", "value")
 
 
 def results(store: Store, comparison: Comparison) -> pd.DataFrame:
     """A row per group: every test metric with its 95 % interval over seeds, Δm, Δp, mean rank, seconds of training."""
     table = result_frame(result_table(Compared(store, comparison), with_losses=True))
     return table.astype({name: float for name in table.columns if table[name].dtype == object and name != "group"})
-
-
-def curve_parts(store: Store, comparison: Comparison) -> Iterator[pd.DataFrame]:
-    """Every number that every run of the comparison recorded, at full resolution, in parts that fit in memory.
-
-    Each part: [group, run, seed, state, step, epoch, time, split, task, name, value].
-    """
-    for group in comparison.groups:
-        for run in group.runs:
-            seed = run.config["training"]["seed"]
-            for part in frames.export_parts(store, run.id):
-                known = dict(zip(WHO, (group.name, run.id, seed, run.state), strict=True))
-                yield pd.concat([pd.DataFrame(known, index=part.index), part], axis="columns")
 
 
 def write_curves(store: Store, comparison: Comparison, path: Path, form: Literal["csv", "parquet"]) -> Path:
@@ -48,18 +33,18 @@ def write_curves(store: Store, comparison: Comparison, path: Path, form: Literal
             zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as box,
             box.open("curves.csv", "w", force_zip64=True) as file,
         ):
-            file.write(f"{','.join(COLUMNS)}\n".encode())
-            for part in curve_parts(store, comparison):
+            file.write(f"{','.join(EXPORTED)}\n".encode())
+            for part in export_compared(store, comparison.groups):
                 file.write(part.to_csv(index=False, header=False, lineterminator="\n").encode())
         return path
     writer = None
     try:
-        for whole in _gathered(curve_parts(store, comparison)):
+        for whole in _gathered(export_compared(store, comparison.groups)):
             table = Table.from_pandas(whole, preserve_index=False)
             writer = writer or ParquetWriter(path, table.schema)
             writer.write_table(table)
         if writer is None:
-            pd.DataFrame(columns=list(COLUMNS)).to_parquet(path)
+            pd.DataFrame(columns=list(EXPORTED)).to_parquet(path)
     finally:
         if writer is not None:
             writer.close()

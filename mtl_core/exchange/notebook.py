@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from mtl_core import frames
-from mtl_core.comparing import Comparison, compare
+from mtl_core.comparing import Comparison
+from mtl_core.comparing.named import compare_named
 from mtl_core.exchange.compare_report import write_compare_report
 from mtl_core.exchange.compare_tables import results
 from mtl_core.exchange.pictures import POINTS, WIDTH, choose, choose_contrast
@@ -80,13 +81,7 @@ def compare_runs(store: Store, ids: str | Iterable[str], *, baseline: str | None
         LookupError: there is no such run.
         ValueError: no runs, or a baseline without a test result.
     """
-    sweeps = {sweep.id for sweep in store.sweeps()}
-    wanted: dict[str, None] = {}
-    for one in (ids,) if isinstance(ids, str) else ids:
-        wanted |= dict.fromkeys([member.run_id for member in store.members(one)] if one in sweeps else [one])
-    if baseline is not None:
-        wanted[baseline] = None
-    return compare([store.run(run_id) for run_id in wanted], baseline=baseline)
+    return compare_named(store, (ids,) if isinstance(ids, str) else ids, baseline=baseline)
 
 
 def comparison_table(store: Store, comparison: Comparison) -> pd.DataFrame:

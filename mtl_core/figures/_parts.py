@@ -46,9 +46,9 @@ def x_axis(view: View) -> alt.X:
 def y_axis(
     field: str, title: str, view: View, *, kind: Kind = "linear", level: float | None = None, shares: bool = False
 ) -> alt.Y:
-    """A vertical axis with few, short numbers; the grid line at ``level``, if it is in sight, stands out; ``shares``: 0 to 100 %."""
+    """A vertical axis with few numbers, as long as needed to tell them apart; the grid line at ``level``, if it is in sight, stands out; ``shares``: 0 to 100 %."""
     # log axes get a label per power of ten and the like: labelOverlap drops what would collide
-    axis = alt.Axis(format=".3~g", tickCount=5, labelOverlap=True)
+    axis = alt.Axis(format=".6~g", tickCount=5, labelOverlap=True)
     if kind == "log":
         axis.gridWidth = {"condition": {"test": _POWER_OF_TEN, "value": 1}, "value": 0}
     if kind == "symlog":  # Vega would put the ticks of a linear axis on it
@@ -59,6 +59,7 @@ def y_axis(
         axis.gridWidth = {"condition": {"test": test, "value": 1.6}, "value": 1}
     if shares:
         axis.format = ".0%"
+        axis["values"] = [0, 0.25, 0.5, 0.75, 1]  # one half is what chance gives to most of them
     scales = {
         "linear": alt.Scale(domain=[0, 1]) if shares else alt.Scale(zero=False, nice=True),
         "log": alt.Scale(type="log", nice=False),
@@ -231,7 +232,8 @@ def theme(view: View) -> dict[str, Any]:
         "axisX": {"grid": False},
         "legend": legend,
         "line": {"strokeWidth": 2.2, "strokeJoin": "round"},
-        "mark": {"aria": False},  # thousands of points are no use to a screen reader; the sentences below the figure are
+        # thousands of points are no use to a screen reader, the sentences below the figure are; tooltips only where a figure names them
+        "mark": {"aria": False, "tooltip": None},
     }
 
 

@@ -1,9 +1,9 @@
-"""A sweep from a notebook: handed in, and waited for."""
+"""A sweep that somebody waits for, in a notebook or at the command line."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from mtl_core.jobs.office import reconcile
@@ -42,13 +42,22 @@ def run_sweep(
     elif not isinstance(sweep, Sweep):
         sweep = Sweep.from_mapping(sweep)
     sweep_id = submit_sweep(store, sweep, owner=owner)
-    while wait:
+    for progress in looks(store, sweep_id) if wait else ():
+        if on_look is not None:
+            on_look(progress)
+    return sweep_id
+
+
+def looks(store: Store, sweep_id: str) -> Iterator[SweepProgress]:
+    """How far a sweep is, twice a second, until all its runs have ended for good or it was cancelled.
+
+    Whoever dies in between is brought back.
+    """
+    while True:
         began = time.monotonic()
         reconcile(store)
         progress = sweep_progress(store, sweep_id)
-        if on_look is not None:
-            on_look(progress)
+        yield progress
         if progress.state in ("finished", "cancelled"):
-            break
+            return
         time.sleep(max(LOOK_S, (time.monotonic() - began) / LOOK_SHARE))
-    return sweep_id

@@ -31,7 +31,7 @@ from mtl_core.store.series import Curve
 from mtl_core.store.states import COMMANDS, ENDED, LIVE, STATES, UNENDED, Command, State
 from mtl_core.store.sweeps import StoredMember, StoredSweep, SweepState
 from mtl_core.store.writer import Writer
-from mtl_core.sweeps import Sweep
+from mtl_core.sweeps import Member, Sweep
 
 __all__ = [
     "COMMANDS",
@@ -225,9 +225,17 @@ class Store:
             apart: a text that keeps equal sweeps, and their runs, apart (the owner, where people may not share).
             expected: estimated seconds of training by member key.
         """
-        now = time.time()
         sweep_id = sweeps.identify(sweep, apart)
         wanted = {sweeps.request(member.key, apart): member for member in sweep.members()}
+        while not self._add_sweep(sweep_id, sweep, wanted, owner=owner, expected=expected or {}):
+            pass  # a run that it was to share was deleted at that very moment: now it is known to be missing
+        return sweep_id
+
+    def _add_sweep(
+        self, sweep_id: str, sweep: Sweep, wanted: Mapping[str, Member], *, owner: str, expected: Mapping[str, float]
+    ) -> bool:
+        """Whether all runs of a sweep (by request) are there or were made, and it was noted; nothing was done if not."""
+        now = time.time()
         known = self._ask(runs.by_requests, list(wanted))
         missing = [request for request in wanted if request not in known]
         fresh = {request: new_id(now + n / 1000) for n, request in enumerate(missing)}  # ids sort as the sweep does
@@ -240,17 +248,23 @@ class Store:
             for request, run_id in fresh.items():
                 _make_folder(self.folder / run_id, wanted[request].config)
             with self._database.writing() as connection:
+                there = runs.by_requests(connection, list(known), lock=True)
+                if there.keys() != known.keys():
+                    return False
                 runs.insert_new(self._database, connection, rows)
-                found = {request: run_id for request, (run_id, _) in runs.by_requests(connection, list(wanted)).items()}
+                found = there | runs.by_requests(connection, missing, lock=True)
+                if found.keys() != wanted.keys():  # another process made one of them and deleted it again
+                    connection.rollback()
+                    return False
                 sweeps.add(self._database, connection, sweep_id, sweep, owner=owner, now=now)
-                members = [(found[request], member) for request, member in wanted.items()]
-                sweeps.join(self._database, connection, sweep_id, members, expected=expected or {})
+                members = [(found[request][0], member) for request, member in wanted.items()]
+                sweeps.join(self._database, connection, sweep_id, members, expected=expected)
                 labels.take_back(connection, sweep_id)
-            used.update(found.values())
+            used.update(run_id for run_id, _ in found.values())
         finally:
             for run_id in set(fresh.values()) - used:  # it failed, or another process came first with the same runs
                 shutil.rmtree(self.folder / run_id, ignore_errors=True)
-        return sweep_id
+        return True
 
     def states_of(self, sweep: Sweep, *, apart: str = "") -> dict[str, State]:
         """The states of those runs of a sweep that exist already, whoever asked for them: member key -> state."""

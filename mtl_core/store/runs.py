@@ -43,7 +43,8 @@ def insert_new(database: Database, connection: Connection, rows: Sequence[dict[s
     """Put those of many runs (rows of ``new_row``) into the queue whose requests are not there yet."""
     if not rows:
         return
-    connection.execute(database.insert_new(runs, ("request",)), rows)
+    ordered = sorted(rows, key=lambda row: str(row["request"]))  # in one order everywhere: nobody waits in a circle
+    connection.execute(database.insert_new(runs, ("request",)), ordered)
     made = _existing(connection, [row["id"] for row in rows])
     fresh = [{"run_id": row["id"], "time": row["queued"], "state": "queued", "reason": ""} for row in rows if row["id"] in made]
     if fresh:
@@ -80,12 +81,14 @@ def by_request(connection: Connection, request: str) -> str | None:
     return connection.execute(select(runs.c.id).where(runs.c.request == request)).scalar_one_or_none()
 
 
-def by_requests(connection: Connection, requests: Sequence[str]) -> dict[str, tuple[str, State]]:
-    """The runs that came from these requests: request -> id and state."""
+def by_requests(connection: Connection, requests: Sequence[str], *, lock: bool = False) -> dict[str, tuple[str, State]]:
+    """The runs that came from these requests: request -> id and state. With ``lock`` nobody deletes them until the transaction
+    ends."""
     found: dict[str, tuple[str, State]] = {}
     for begin in range(0, len(requests), _AT_A_TIME):
         mine = runs.c.request.in_(requests[begin : begin + _AT_A_TIME])
-        rows = connection.execute(select(runs.c.request, runs.c.id, runs.c.state).where(mine))
+        query = select(runs.c.request, runs.c.id, runs.c.state).where(mine)
+        rows = connection.execute(query.order_by(runs.c.id).with_for_update(read=True, key_share=True) if lock else query)
         found |= {row.request: (row.id, row.state) for row in rows}
     return found
 

@@ -219,6 +219,8 @@ def prepare(database: Database, *, steps: tuple[Step, ...] = STEPS, readable: in
     if database.read_only:
         if version >= readable:
             return version
+        if version == 0:
+            raise ValueError(f"there is no store at {database.place} yet: start a run first, or choose another place")
         raise ValueError(
             f"the store {database.place} is of an older version: open it once for writing, which brings it up to date"
         )

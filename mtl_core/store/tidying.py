@@ -117,9 +117,10 @@ def delete_sweep(store: Store, sweep_id: str, *, with_runs: bool = False) -> dic
         own = sweeps.remove(connection, sweep_id)
         if not with_runs:
             return {}
-        check_deletable(_states_of(connection, own), UNENDED)
-        now, known = time.time(), labels.read(connection, own)
-        before = {run_id: known.get(run_id, Label()) for run_id in own}
+        states = _states_of(connection, own)  # without those that were deleted for good at this very moment
+        check_deletable(states, UNENDED)
+        now, known = time.time(), labels.read(connection, states)
+        before = {run_id: known.get(run_id, Label()) for run_id in states}
         after = {run_id: labels.changed(one, archived=None, deleted=True, now=now) for run_id, one in before.items()}
         labels.keep(connection, store._database, after)
     return before

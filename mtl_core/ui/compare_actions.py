@@ -77,6 +77,8 @@ def outcome(store: Store) -> None:
         st.html(f'<p class="mtl-done" role="status">{escape(done.words)}</p>', width="content")
         if done.labels is not None or done.name is not None:
             st.button("Undo", icon=":material/undo:", type="tertiary", key="runs-undo", on_click=_undo, args=(store,))
+        else:  # nothing to take back: said once
+            del st.session_state[DONE]
 
 
 def _tags(store: Store, ids: Sequence[str], known: Sequence[str], borne: Sequence[str], *, is_off: bool) -> None:

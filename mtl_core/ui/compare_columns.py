@@ -96,18 +96,18 @@ def config(table: RunTable, timezone: str | None) -> dict[str, Any]:
     """How each column is headed and its values are written."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     plain = {
-        "name": text(TITLES["name"], width=200),
-        "state": st.column_config.MultiselectColumn(TITLES["state"], width=100, options=STATES, color=_state_colours()),
-        "dataset": text(TITLES["dataset"], width=100),
-        "scheme": text(TITLES["scheme"], width=130, help="The scheme that weighs the tasks, with its knobs."),
-        "depth": number(TITLES["depth"], width=60, format="%d", help="How many stages the tasks share."),
+        "name": text(TITLES["name"], width=160),
+        "state": st.column_config.MultiselectColumn(TITLES["state"], width=104, options=STATES, color=_state_colours()),
+        "dataset": text(TITLES["dataset"], width=88),
+        "scheme": text(TITLES["scheme"], width=108, help="The scheme that weighs the tasks, with its knobs."),
+        "depth": number(TITLES["depth"], width=58, format="%d", help="How many stages the tasks share."),
         "lr": number(TITLES["lr"], width=105, format="%g"),
         "batch_size": number(TITLES["batch_size"], width=85, format="%d"),
-        "seed": number(TITLES["seed"], width=55, format="%d"),
+        "seed": number(TITLES["seed"], width=52, format="%d"),
         "progress": st.column_config.ProgressColumn(TITLES["progress"], width=110, format="percent", min_value=0, max_value=1),
         "steps": number(TITLES["steps"], width=80, format="localized"),
-        "seconds": number(TITLES["seconds"], width=90, format="compact", help="Time spent training: hours, minutes, seconds."),
-        "age": st.column_config.DatetimeColumn(TITLES["age"], width=100, format="distance", timezone=timezone),
+        "seconds": number(TITLES["seconds"], width=92, format="localized", help="Time spent training."),
+        "age": st.column_config.DatetimeColumn(TITLES["age"], width=124, format="distance", timezone=timezone),
         "created": st.column_config.DatetimeColumn(TITLES["created"], width=150, format="YYYY-MM-DD HH:mm", timezone=timezone),
         "device": text(TITLES["device"], width=80),
         "owner": text(TITLES["owner"], width=100),
@@ -132,7 +132,7 @@ def results(table: RunTable) -> dict[str, Any]:
         better = "higher is better" if result.higher_is_better else "lower is better"
         columns[result.key] = st.column_config.NumberColumn(
             f"{head}{unit} {'↑' if result.higher_is_better else '↓'}",
-            width=85,
+            width=72,
             format="percent" if result.is_share else "%.3f",
             help=f"{result.title} of the final test, {better}.",
         )
@@ -183,5 +183,5 @@ def of_groups(table: RunTable, timezone: str | None, *, over_seeds: bool) -> dic
     for result, column in zip(table.results, results(table).values(), strict=True):
         found[result.key] = column
         found[f"± {result.key}"] = number(spread[0], width=75, format="percent" if result.is_share else "%.3f", help=spread[1])
-    found["created"] = st.column_config.DatetimeColumn("Newest", width=105, format="distance", timezone=timezone)
+    found["created"] = st.column_config.DatetimeColumn("Newest", width=124, format="distance", timezone=timezone)
     return found

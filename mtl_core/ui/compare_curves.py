@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, Literal
@@ -14,7 +13,6 @@ import streamlit as st
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
-from mtl_core.frames.compared.curves import export_compared
 from mtl_core.frames.compared.lines import shown
 from mtl_core.palette import task_colours
 from mtl_core.store import Store
@@ -30,8 +28,7 @@ SEEDS, APART = "Seeds together", "Every run"
 WORDS_APART = (
     "Every run by itself, in its group's colour. Where there are few, a band shows each run's highest and lowest numbers."
 )
-MANY_ROWS = 1_000_000  # a longer file is packed
-MOST_PLACES, PER_LINE = 32_000, (100, 400)  # drawn at once in all panels; by each line, at least and at most
+MOST_PLACES, PER_LINE = 12_000, (100, 400)  # drawn at once in all panels; by each line, at least and at most
 
 
 @dataclass(frozen=True)
@@ -69,8 +66,11 @@ def show(store: Store, compared: Compared) -> None:
     with st.container(border=True, key="card-curves-words"):
         compare_cards.head(NAME)
         compare_cards.legend(NAME)
-        with st.container(horizontal=True, key="curves-downloads"):
-            _downloads(store, compared, drawn)
+        st.download_button(
+            "What is drawn (CSV)", data=lambda: drawn_numbers(drawn), file_name="curves-drawn.csv", mime="text/csv",
+            icon=":material/download:", key="curves-drawn", type="tertiary", on_click="ignore",
+            help="The numbers of these panels; Take away, above, has every number at full resolution.",
+        )  # fmt: skip
 
 
 def places_per_line(compared: Compared, n_panels: int) -> int:
@@ -139,36 +139,6 @@ def _panel(compared: Compared, task: str, view: View) -> pd.DataFrame:
         tidy = kind.tidy(compared.table(kind.source, view.choice), compared.spec, view)
         ZOOM.chart(kind.vega(tidy, compared.spec, view), view.x, key=f"curves-{view.choice}")
     return tidy
-
-
-def _downloads(store: Store, compared: Compared, drawn: Mapping[str, pd.DataFrame]) -> None:
-    groups = compared.comparison.groups
-    is_long = sum(run.step * (3 * len(compared.spec["tasks"]) + 2) for group in groups for run in group.runs) > MANY_ROWS
-    name = "curves.csv.gz" if is_long else "curves.csv"
-    _download("Every number at full resolution", lambda: every_number(store, compared, is_packed=is_long), name, "curves-all")
-    _download("What is drawn", lambda: drawn_numbers(drawn), "curves-drawn.csv", "curves-drawn")
-
-
-def _download(label: str, data: Any, name: str, key: str) -> None:
-    kind = "CSV, packed" if name.endswith(".gz") else "CSV"
-    mime = "application/gzip" if name.endswith(".gz") else "text/csv"
-    st.download_button(
-        f"{label} ({kind})", data=data, file_name=name, mime=mime, icon=":material/download:", key=key, type="tertiary", on_click="ignore"
-    )  # fmt: skip
-
-
-def every_number(store: Store, compared: Compared, *, is_packed: bool) -> bytes:
-    """All that the compared runs recorded, one number a line, written part by part."""
-    parts = export_compared(store, compared.comparison.groups)
-    lines = (part.to_csv(index=False, header=n == 0).encode() for n, part in enumerate(parts))
-    if not is_packed:
-        return b"".join(lines)
-    return b"".join(_packed(lines))
-
-
-def _packed(lines: Any) -> Sequence[bytes]:
-    """Each part as a gzip member of its own: readers join them."""
-    return [gzip.compress(part, compresslevel=1) for part in lines]
 
 
 def drawn_numbers(drawn: Mapping[str, pd.DataFrame]) -> bytes:

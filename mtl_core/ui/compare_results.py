@@ -103,12 +103,12 @@ def _verdicts(compared: Compared) -> None:
             st.html('<p class="mtl-note">No other group has a metric in common with the reference.</p>')
             return
         st.html(compare_result_table.verdicts_html(verdicts))
-        said = f"{n_tests:,} comparison{' is' if n_tests == 1 else 's are'} made here"
+        many = f"{n_tests:,} comparison{' is' if n_tests == 1 else 's are'} made here, and of so many some look good by luck: so the"
+        rule = f"{many} verdict takes" if n_tests > 1 else "The verdict takes"
         st.html(
             f'<p class="mtl-note"><b>How to read it.</b> Differences are this group minus the reference, on the seeds that both '
-            f"have; p-values are those of the paired t test (Student 1908) and, from six pairs on, of the exact signed-rank test "
-            f"(Wilcoxon 1945). {said}, and of so many some look good by luck: so the verdict takes p after Holm's correction "
-            f"(1979), below 0.05. <b>What it says.</b> Better or worse holds for new seeds on this data and this test split; no "
+            f"have; t is the p-value of the paired t test (Student 1908), from six pairs on Wilcoxon that of the exact signed-rank "
+            f"test (1945). {rule} p after Holm's correction (1979), below 0.05. <b>What it says.</b> Better or worse holds for new seeds on this data and this test split; no "
             f"difference shown may only mean that there are too few seeds.</p>"
         )
         _download("CSV", "paired_tests.csv", "text/csv", lambda: verdict_frame(verdicts).to_csv(index=False))

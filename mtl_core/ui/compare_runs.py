@@ -119,14 +119,16 @@ def _ticked(store: Store) -> None:
 
 def _count(n_kept: int, n_all: int, chosen: Sequence[str], n_here: int, shelf: str) -> None:
     """How many runs are listed and how many chosen."""
-    all_runs = f"<b>{n_runs(n_all)}</b>" if n_all < MOST_LISTED else f"the newest <b>{n_runs(n_all)}</b>"
+    which = "" if shelf == "Current" else f"{shelf.lower()} "
+    all_runs = f"<b>{n_all:,} {which}run{'' if n_all == 1 else 's'}</b>"
+    if n_all >= MOST_LISTED:
+        all_runs = f"the newest {all_runs}"
     listed = all_runs if n_kept == n_all else f"<b>{n_kept:,}</b> of {all_runs}"
-    which = "" if shelf == "Current" else f" {shelf.lower()}"
-    words = f"{listed[:1].upper()}{listed[1:]}{which} listed."
+    words = f"{listed[:1].upper()}{listed[1:]} listed." if n_all else f"No {which}runs."
     if chosen:
         away = len(chosen) - n_here
         words += f" <b>{len(chosen):,}</b> chosen" + (f", {away:,} of them not in this list." if away else ".")
-    else:
+    elif n_kept:
         words += " Tick those that you want to compare."
     st.html(f'<p class="mtl-note">{words}</p>', width="content")
 

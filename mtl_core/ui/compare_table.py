@@ -22,7 +22,7 @@ def runs(table: RunTable, chosen: Sequence[str], columns: Sequence[str], *, on_c
     frame = table.frame.assign(
         state=table.frame["state"].astype(str).str.split("|"),
         age=table.frame["created"],
-        seconds=pd.to_timedelta(table.frame["seconds"].round(1), unit="s"),
+        seconds=pd.to_timedelta(_rounded(table.frame["seconds"]), unit="s"),
         watch="watch?run=" + table.frame["id"],
     )
     config = compare_columns.config(table, st.context.timezone)
@@ -121,6 +121,12 @@ def _draw(
         placeholder="",
         alt="Runs: tick those to compare",
     )
+
+
+def _rounded(seconds: pd.Series) -> pd.Series:
+    """As fine as anybody wants to read it: tenths of a second below ten, whole minutes from an hour on."""
+    tenths, minutes = seconds.round(1), (seconds / 60).round() * 60
+    return seconds.round().mask(seconds < 10, tenths).mask(seconds >= 3600, minutes)
 
 
 def _each(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -13,7 +13,7 @@ from mtl_core import jobs
 from mtl_core.estimate import in_words
 from mtl_core.palette import state_colours
 from mtl_core.store import Run, State, Store, StoredMember, StoredSweep
-from mtl_core.ui import errors, frame, status, sweep_links, sweep_values, visitor
+from mtl_core.ui import compare_state, errors, frame, status, sweep_links, sweep_values, visitor
 
 TICK_S = 2.0
 ORDER: tuple[State, ...] = ("finished", "running", "paused", "queued", "diverged", "failed", "interrupted", "stopped")
@@ -122,7 +122,9 @@ def bar(progress: jobs.SweepProgress) -> str:
 
 
 def _facts(progress: jobs.SweepProgress, look: _Look) -> str:
-    facts = [("Done", f"{progress.done:,} of {progress.total:,}")]
+    is_cut_short = progress.state == "cancelled"  # then "done" counts what was never finished, too
+    n_done = progress.states.get("finished", 0) if is_cut_short else progress.done
+    facts = [("Finished" if is_cut_short else "Done", f"{n_done:,} of {progress.total:,}")]
     if progress.state == "running" and progress.seconds_left:
         facts.append(("Time left", f"about {in_words(progress.seconds_left)}"))
     if progress.state == "paused" and "running" in progress.states:
@@ -253,9 +255,16 @@ def _settings(sweep: StoredSweep) -> None:
 def _delete(store: Store, sweep: StoredSweep) -> None:
     with st.popover("Delete", icon=":material/delete:", type="tertiary"):
         st.markdown("Forget this sweep? Its runs stay, and can be deleted in the list of runs.")
-        if st.button("Delete the sweep", key=f"sweep-delete-{sweep.id}", type="primary"):
-            _try(jobs.delete_sweep, store, sweep.id)
-            st.rerun()
+        st.button("Delete the sweep", key=f"sweep-delete-{sweep.id}", type="primary", on_click=_forget, args=(store, sweep.id))
+
+
+def _forget(store: Store, sweep_id: str) -> None:
+    """Delete it. Where it was compared, its runs are compared from now on."""
+    members = [member.run_id for member in store.members(sweep_id)]
+    _try(jobs.delete_sweep, store, sweep_id)
+    if f"{SAID}.{sweep_id}" not in st.session_state:
+        chosen = compare_state.chosen()
+        compare_state.choose(run_id for one in chosen for run_id in (members if one == sweep_id else [one]))
 
 
 def _link(store: Store, sweep: StoredSweep) -> None:

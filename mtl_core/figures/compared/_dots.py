@@ -42,7 +42,7 @@ def metric_title(spec: Spec, view: View, split: str) -> str:
 
 def value_axis(field: str, title: str) -> alt.X:
     """The horizontal axis of the numbers."""
-    axis = alt.Axis(format=".3~g", tickCount=6, labelOverlap=True, grid=True)
+    axis = alt.Axis(format=".6~g", tickCount=6, labelOverlap=True, grid=True)
     return alt.X(f"{field}:Q", title=title, axis=axis, scale=alt.Scale(zero=False, nice=True, padding=8))
 
 
@@ -51,6 +51,11 @@ def best_first(tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
     sign = -1 if metric_of(spec, view).get("higher_is_better", True) else 1
     place = sign * tidy.groupby("group", sort=False)["mean"].transform("first")
     return tidy.iloc[np.argsort(place.to_numpy(dtype=np.float64), kind="stable")].reset_index(drop=True)
+
+
+def with_bars(tidy: pd.DataFrame) -> pd.DataFrame:
+    """With the ends of the bars to draw, of no length where there is no interval: a field without any number makes Vega complain."""
+    return tidy.assign(bar_low=tidy["low"].fillna(tidy["mean"]), bar_high=tidy["high"].fillna(tidy["mean"]))
 
 
 def group_axis(view: View) -> alt.Y:

@@ -29,8 +29,8 @@ def group_dashes(spec: Spec) -> list[list[int]]:
 
 
 def group_shapes(spec: Spec) -> list[str]:
-    """A marker per group: the second channel beside its colour where points are drawn."""
-    return [SHAPES[group["place"] % len(SHAPES)] for group in spec["groups"]]
+    """A marker per group: the second channel beside its colour where points are drawn; with a colour that comes again stands another."""
+    return [SHAPES[(group["place"] + group["place"] // 10) % len(SHAPES)] for group in spec["groups"]]
 
 
 def group_colour(

@@ -8,15 +8,19 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mtl_core.figures._parts import Floats, finish, positive, wire, x_axis
 from mtl_core.figures._view import Spec, View
 from mtl_core.figures.compared._groups import group_colour, group_dash
 
+Counts = NDArray[np.int64]
 ROOM = 0.6  # how far a band may widen the picture beyond its lines, as a share of their range
 MANY, MOST_BANDS = 5, 8  # more bands on top of each other hide the lines: faint ones do not; of single runs there are none
 SHADES = (0.15, 0.045)  # of few bands, and of many
-PARTS = ["line:N", "part:N"]  # a line is drawn part by part
+PATH = "path:N"  # a line is drawn part by part; each has a number of its own
+MOST_HITS = (130, 2500)  # places with a tooltip, of a line and of all: about as many as a pointer can tell apart
+HIT, SEEN = 1, 2  # a place with a tooltip, and one that is also drawn as a dot
 _PLACES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of training"}
 _SAID = "format(datum.value, '{form}') + (datum.n > 1 && isValid(datum.high) ? ' ± ' + format(datum.margin, '.2~g') : '')"
 
@@ -24,10 +28,11 @@ _SAID = "format(datum.value, '{form}') + (datum.n > 1 && isValid(datum.high) ? '
 def series_rows(
     tidy: pd.DataFrame, view: View, *, log: bool = False, ends: tuple[float, float] | None = None, more: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """What the browser gets: [x, group, line, seeds, part, value, low, high, margin, n, shade, dot] that the axis can hold.
+    """What the browser gets: [x, group, path, seeds, value, low, high, margin, n, shade, dot] that the axis can hold.
 
     A band that is much wider than all lines together is cut where the picture ends, so that the lines stay readable; its true
-    width is in ``margin``, half of it. ``shade`` is how strong bands are, ``dot`` 1 where a line has a single number.
+    width is in ``margin``, half of it. ``path`` counts the parts of lines, ``shade`` is how strong bands are, ``dot`` says where
+    tooltips are to be had: every so many places, for each costs a browser as much as all of the line there.
 
     Args:
         ends: what the numbers lie between by their nature; a band is cut there too.
@@ -44,17 +49,38 @@ def series_rows(
     if ends is not None:
         low, high = np.clip(low, *ends), np.clip(high, *ends)
     shade = np.full(len(tidy), SHADES[tidy["line"].nunique() > MANY])
-    numbers = {"value": value, "low": low, "high": high, "margin": margin, "shade": shade, "dot": _alone(tidy, value)}
-    return wire(tidy, view, ["group", "line", "seeds", "part", "n", *more, *numbers], **numbers)
+    path = _paths(tidy)
+    numbers = {
+        "path": path,
+        "value": value,
+        "low": low,
+        "high": high,
+        "margin": margin,
+        "shade": shade,
+        "dot": _dots(path, value),
+    }
+    return wire(tidy, view, ["group", "seeds", "n", *more, *numbers], **numbers)
 
 
-def _alone(tidy: pd.DataFrame, value: Floats) -> Floats:
-    """1 where a part of a line is a single number: a line through one point is nothing."""
-    codes = tidy["line"].cat.codes.to_numpy(np.int64) * (int(tidy["part"].max()) + 1 if len(tidy) else 1)
-    codes = codes + tidy["part"].to_numpy(np.int64)
-    counts = np.bincount(codes, weights=np.isfinite(value))
-    alone: Floats = (counts[codes] == 1).astype(np.float64)
-    return alone
+def _paths(tidy: pd.DataFrame) -> Counts:
+    """Which part of which line a row belongs to, as a number."""
+    n_parts = int(tidy["part"].max()) + 1 if len(tidy) else 1
+    paths: Counts = tidy["line"].cat.codes.to_numpy(np.int64) * n_parts + tidy["part"].to_numpy(np.int64)
+    return paths
+
+
+def _dots(path: Counts, value: Floats) -> Counts:
+    """``SEEN`` where a path has a single number (a line through one point is nothing), ``HIT`` at places along the others, else 0."""
+    is_known = np.isfinite(value)
+    counts = np.bincount(path, weights=is_known)
+    if not is_known.any():
+        return np.zeros(len(path), np.int64)
+    most_of_one, most = MOST_HITS
+    stride = int(np.ceil(max(counts.max() / most_of_one, counts.sum() / most)))
+    starts = np.flatnonzero(np.diff(path, prepend=-1))
+    rank = np.arange(len(path)) - np.repeat(starts, np.diff(np.append(starts, len(path))))
+    is_hit = (rank % stride == 0) | (counts[path] <= stride)  # a short path has all of its places
+    return np.where(is_known, np.where(counts[path] == 1, SEEN, HIT * is_hit), 0)
 
 
 def _within(value: Floats, low: Floats, high: Floats, log: bool) -> tuple[Floats, Floats]:
@@ -70,7 +96,7 @@ def _within(value: Floats, low: Floats, high: Floats, log: bool) -> tuple[Floats
 def series_lines(data: Any, spec: Spec, view: View, y: alt.Y, *, form: str = ".4~g", zooms: bool = False) -> Any:
     """Bands, lines, and points with the tooltips, unseen but for lines of one number. The legend stands above all panels."""
     base = alt.Chart(data).encode(x=x_axis(view), color=group_colour(spec, view, has_legend=False))
-    line = base.mark_line(clip=True, strokeWidth=1.8, tooltip=None).encode(y=y, detail=PARTS, opacity=strength())
+    line = base.mark_line(clip=True, strokeWidth=1.8, tooltip=None).encode(y=y, detail=PATH, opacity=strength())
     layers = [
         shaded(base, y),
         line.encode(strokeDash=group_dash(spec, has_legend=False)),
@@ -84,7 +110,7 @@ def shaded(base: Any, y: alt.Y) -> Any:
     low = y.copy()
     low.shorthand = "low:Q"
     shade = alt.condition(_under(empty=False), alt.value(0.3), alt.Opacity("shade:Q", scale=None, legend=None))
-    return base.mark_area(clip=True, tooltip=None).encode(y=low, y2="high:Q", detail=PARTS, opacity=shade)
+    return base.mark_area(clip=True, tooltip=None).encode(y=low, y2="high:Q", detail=PATH, opacity=shade)
 
 
 def strength(full: float = 1.0) -> Any:
@@ -106,7 +132,7 @@ def hits(base: Any, y: alt.Y, view: View, form: str, *, first: Sequence[alt.Tool
         alt.Tooltip("n:Q", title="Seeds here"),
         alt.Tooltip(f"{view.x}:Q", title=_PLACES[view.x], format=",.6~g"),
     ]
-    named = base.transform_calculate(said=_SAID.format(form=form))
-    seen = alt.Opacity("dot:Q", scale=None, legend=None)
+    named = base.transform_filter("datum.dot").transform_calculate(said=_SAID.format(form=form))
+    seen = alt.condition(f"datum.dot == {SEEN}", alt.value(1), alt.value(0))
     points = named.mark_point(filled=True, size=80, clip=True).encode(y=y, tooltip=words, opacity=seen)
     return points.properties(name="points").add_params(_under(empty=False))

@@ -18,6 +18,7 @@ from mtl_core.figures.compared._dots import (
     order_of,
     stack,
     value_axis,
+    with_bars,
 )
 from mtl_core.figures.compared._groups import group_colour
 
@@ -55,6 +56,10 @@ class EqualBudgets(Contrast):
         return metric_title(spec, view, "validation"), "Group"
 
     @classmethod
+    def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
+        return with_bars(tidy)
+
+    @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         y = group_axis(view)
         colour, title = group_colour(spec, view, has_legend=False), metric_title(spec, view, "validation")
@@ -72,6 +77,6 @@ class EqualBudgets(Contrast):
             facts.append(alt.Tooltip(f"{field}:Q", title=name, format=".4~g"))
         apart = alt.YOffset("at:N", scale=alt.Scale(domain=list(BOTH), paddingOuter=0.9))
         base = alt.Chart(data).encode(y=y, yOffset=apart, color=colour, tooltip=facts)
-        bar = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=value_axis("low", title), x2="high:Q")
+        bar = base.mark_rule(strokeWidth=3, opacity=0.45).encode(x=value_axis("bar_low", title), x2="bar_high:Q")
         dot = base.mark_point(filled=True, size=80, opacity=1).encode(x=value_axis("mean", title), shape=shape)
         return stack(alt.layer(order_of(base, title), bar, dot), spec, view)

@@ -24,9 +24,9 @@ class ScalarisationFront(Contrast):
 
     title = "What fixed weights reach"
     how_to_read = (
-        "Better is up and to the right, so an axis runs backwards where lower is better: rings are fixed weights, the stepped "
-        "line is the best that they reach, filled markers are other schemes, thin crosses their 95 % intervals over seeds, and "
-        "the dashed cross is the baseline."
+        "Better is up and to the right, so an axis runs backwards where lower is better: hollow markers are fixed weights, the "
+        "stepped line is the best that they reach, filled markers are other schemes, thin crosses their 95 % intervals over "
+        "seeds, and the dashed cross is the baseline."
     )
     may_say = (
         "A scheme on the line or below it does nothing that tuning fixed weights would not do (Xin and others, 2022), and one "
@@ -127,7 +127,7 @@ def _way(metric: Any) -> str:
 def _axis(spec: Spec, view: View, n: int) -> Any:
     channel, metric = (alt.X, alt.Y)[n], _pair(spec, view)[n]
     scale = alt.Scale(zero=False, nice=True, padding=14, reverse=not metric["higher_is_better"])
-    axis = alt.Axis(format=".3~g", tickCount=6, labelOverlap=True, grid=True, titleLimit=(640, 360)[n])
+    axis = alt.Axis(format=".6~g", tickCount=6, labelOverlap=True, grid=True, titleLimit=(640, 360)[n])
     return channel(f"{'xy'[n]}:Q", title=ScalarisationFront.axes(spec, view)[n], scale=scale, axis=axis)
 
 
@@ -138,13 +138,7 @@ def _colour(spec: Spec, view: View) -> alt.Color:
 
 
 def _shape(spec: Spec) -> alt.Shape:
-    return alt.Shape("group:N", scale=alt.Scale(domain=group_names(spec), range=_shapes(spec)), legend=_legend(spec))
-
-
-def _shapes(spec: Spec) -> list[str]:
-    """A ring for fixed weights, which are many and of one kind; the groups' own markers for the others."""
-    own = group_shapes(spec)
-    return ["circle" if group.get("is_static") else shape for group, shape in zip(spec["groups"], own, strict=True)]
+    return alt.Shape("group:N", scale=alt.Scale(domain=group_names(spec), range=group_shapes(spec)), legend=_legend(spec))
 
 
 def _legend(spec: Spec) -> alt.Legend:
@@ -155,17 +149,19 @@ def _legend(spec: Spec) -> alt.Legend:
 
 def _labels(points: Any, x: Any, y: Any, view: View) -> list[Any]:
     """Names beside the points that nobody beats, each on the side that ``place_labels`` found free, with a rim of paper."""
-    tone, aligns, heights = tones(view.theme), {"right": ("left", 9), "left": ("right", -9)}, {"above": -11, "below": 11}
-    texts = [
-        (points.transform_filter(f"datum.side == '{side} {height}'").encode(x=x, y=y, text="label:N"), align, dx, dy)
-        for side, (align, dx) in aligns.items()
-        for height, dy in heights.items()
-    ]
+    tone = tones(view.theme)
+    is_right, is_above = "indexof(datum.side, 'right') >= 0", "indexof(datum.side, 'above') >= 0"
+    where: dict[str, Any] = {
+        "align": alt.expr(f"{is_right} ? 'left' : 'right'"),
+        "dx": alt.expr(f"{is_right} ? 9 : -9"),
+        "dy": alt.expr(f"{is_above} ? -11 : 11"),
+    }
+    named = points.transform_calculate(name="datum.side ? datum.label : ''")  # no side, no room
+    text = named.encode(x=x, y=y, text="name:N")
     rim: dict[str, Any] = {"stroke": tone.card, "strokeWidth": 4, "strokeOpacity": 0.85, "color": tone.card}
     return [
-        text.mark_text(align=align, dx=dx, dy=dy, fontSize=TYPE.small, font=TYPE.font, fontWeight=500, **look)
+        text.mark_text(fontSize=TYPE.small, font=TYPE.font, fontWeight=500, **where, **look)
         for look in (rim, {"color": tone.ink})
-        for text, align, dx, dy in texts
     ]
 
 

@@ -49,5 +49,4 @@ class GroupConflict(Contrast):
     @classmethod
     def picture(cls, data: Any, spec: Spec, view: View) -> Any:
         y = y_axis("value", cls.axes(spec, view)[1], view, level=0.5, shares=True)
-        y["axis"].values = [0, 0.25, 0.5, 0.75, 1]  # one half among them
         return series_lines(data, spec, view, y, form=".0%")

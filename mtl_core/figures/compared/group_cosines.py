@@ -12,7 +12,7 @@ from mtl_core.figures._parts import finish, x_axis, y_axis
 from mtl_core.figures.compared import CONTRASTS, Contrast
 from mtl_core.figures.compared._groups import group_colour, group_dash
 from mtl_core.figures.compared._of_pairs import pair_choices, shares_somewhere
-from mtl_core.figures.compared._series import PARTS, hits, series_rows, shaded, strength
+from mtl_core.figures.compared._series import PATH, hits, series_rows, shaded, strength
 
 TITLE = "Cosine between gradients"
 
@@ -65,8 +65,8 @@ class GroupCosines(Contrast):
         line = pair.mark_line(clip=True, strokeWidth=1.8, tooltip=None)
         layers = [
             shaded(pair, y),
-            dotted.encode(y=y, detail=PARTS, opacity=strength(0.75)),
-            line.encode(y=y, detail=PARTS, strokeDash=group_dash(spec, has_legend=False), opacity=strength()),
+            dotted.encode(y=y, detail=PATH, opacity=strength(0.75)),
+            line.encode(y=y, detail=PATH, strokeDash=group_dash(spec, has_legend=False), opacity=strength()),
             hits(base, y, view, "+.3f", first=[alt.Tooltip("side:N", title="What")]),
         ]
         return finish(alt.layer(*layers), view, zooms=False)

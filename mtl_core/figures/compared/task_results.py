@@ -18,6 +18,7 @@ from mtl_core.figures.compared._dots import (
     order_of,
     stack,
     value_axis,
+    with_bars,
 )
 from mtl_core.figures.compared._groups import group_colour
 from mtl_core.palette import tones
@@ -53,7 +54,7 @@ class TaskResults(Contrast):
     @classmethod
     def rows(cls, tidy: pd.DataFrame, spec: Spec, view: View) -> pd.DataFrame:
         """``once``: the row of each group that carries its bar and its mean."""
-        return tidy.assign(once=~tidy["group"].duplicated())
+        return with_bars(tidy.assign(once=~tidy["group"].duplicated()))
 
     @classmethod
     def axes(cls, spec: Spec, view: View) -> tuple[str | None, str]:
@@ -70,7 +71,7 @@ class TaskResults(Contrast):
         base = alt.Chart(data).encode(y=y)
         once = base.transform_filter("datum.once")
         bar = once.mark_rule(strokeWidth=5, opacity=0.45, strokeCap="round").encode(
-            x=value_axis("low", title), x2="high:Q", color=colour, tooltip=facts
+            x=value_axis("bar_low", title), x2="bar_high:Q", color=colour, tooltip=facts
         )
         dot = once.mark_point(filled=True, size=110, opacity=1).encode(x=value_axis("mean", title), color=colour, tooltip=facts)
         ring = base.mark_point(filled=False, size=55, strokeWidth=1.4, opacity=0.9, color=tones(view.theme).soft_ink).encode(

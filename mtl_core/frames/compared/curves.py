@@ -23,6 +23,8 @@ from mtl_core.store import Curve, Run, Store
 if TYPE_CHECKING:
     from mtl_core.frames.compared import Compared
 
+WHO = ("run", "run_name", "group", "seed", "state")  # of whom an exported number is
+EXPORTED = (*WHO, "step", "epoch", "time", "split", "task", "name", "value")
 ROUNDS = 4  # each makes the window so much narrower as a curve has places
 _CURVES: Kept[Curve] = Kept()
 
@@ -66,16 +68,15 @@ def run_line(compared: Compared, run: Run, choice: str) -> Averaged | None:
 
 
 def export_compared(store: Store, groups: Sequence[Group]) -> Iterator[pd.DataFrame]:
-    """Everything that the runs of these groups recorded, at full resolution, part by part.
+    """Everything that the runs of these groups recorded, at full resolution, in parts that fit in memory.
 
-    Each part: [run, run_name, group, seed, step, epoch, time, split, task, name, value].
+    Each part has the columns ``EXPORTED``.
     """
     for group in groups:
         for run in group.runs:
+            facts: dict[str, Any] = dict(zip(WHO, (run.id, run.name, group.name, seed_of(run), run.state), strict=True))
             for part in export_parts(store, run.id):
-                facts: dict[str, Any] = {"run": run.id, "run_name": run.name, "group": group.name, "seed": seed_of(run)}
-                columns = list(part.columns)
-                yield part.assign(**facts)[[*facts, *columns]]
+                yield part.assign(**facts)[list(EXPORTED)]
 
 
 def _read(compared: Compared, run: Run, split: Split) -> Curve:

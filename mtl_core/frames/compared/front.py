@@ -80,7 +80,7 @@ def front_said(compared: Compared, choice: str) -> Said | None:
     on = _with_both(found, pair)
     left_out = len(found.groups) - len(on)
     at = " and ".join(f"{place:.3g}" for place in front.reference)
-    where = f"up to {at}, a reference point a little worse than the worst in each metric"
+    where = f"measured from {at}, a point a little worse than the worst in each metric"
     if any(is_static(group) for group in on):
         share = front.fixed_hypervolume / front.hypervolume if front.hypervolume else 0.0
         area = (

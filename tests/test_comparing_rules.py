@@ -1,0 +1,104 @@
+"""Rules of a fair comparison that are easily broken unseen, and numbers beyond all measure."""
+
+import math
+
+import pytest
+
+from mtl_core.comparing import compare
+from mtl_core.comparing.groups import group_runs
+from mtl_core.config import RunConfig
+from mtl_core.store import Store
+from tests.contrasts import add
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(str(tmp_path)) as opened:
+        yield opened
+
+
+def numbers(seed, r2=0.5, mae=0.4):
+    return {task: {"r2": r2 + seed / 100, "mae": mae + seed / 100, "loss": 0.3} for task in "ab"}
+
+
+def side_by_side(store):
+    return compare(store.runs(limit=1000)[::-1])
+
+
+def rules(store):
+    return {warned.rule: warned.sentence for warned in side_by_side(store).warnings}
+
+
+def fill(store, scheme, *, seeds=3, depth=2, **training):
+    for seed in range(seeds):
+        add(store, scheme, seed, depth, test=numbers(seed), is_recorded=False, **training)
+
+
+@pytest.mark.parametrize(
+    ("training", "said"),
+    [
+        ({"lr": 0.1}, "lr 0.001 or 0.1"),
+        ({"clip": 1.0, "weight_decay": 0.1}, "weight decay 0 or 0.1; clip 0 or 1"),
+        ({"patience": 3}, "patience 0 or 3"),
+        ({"validate_every": 7}, "validate every auto or 7"),
+        ({"schedule": "constant"}, "schedule cosine or constant"),
+    ],
+)
+def test_schemes_that_differ_in_another_setting_too(store, training, said):
+    fill(store, "equal", depth=0)
+    fill(store, "equal")
+    fill(store, "mgda", **training)
+    assert said in rules(store)["settings"]
+
+
+def test_a_sweep_in_which_all_share_their_settings_breaks_no_rule(store):
+    for scheme in ("equal", "mgda", "pcgrad", "si"):
+        for depth in (0, 1, 2) if scheme == "equal" else (1, 2):
+            fill(store, scheme, depth=depth, clip=1.0, weight_decay=0.1)
+    assert rules(store) == {}
+
+
+def test_a_setting_that_was_searched_alike_for_each_scheme_is_no_difference(store):
+    for scheme in ("equal", "mgda"):
+        for lr in (0.01, 0.1):
+            fill(store, scheme, lr=lr)
+    assert "settings" not in rules(store)
+
+
+def test_runs_that_patience_ended_at_different_steps_had_different_budgets(store):
+    for n, scheme in enumerate(("equal", "mgda")):
+        fill(store, scheme, patience=3)
+        for run in store.runs()[:3]:
+            store.change(run.id, "finished", step=60 - 40 * n)
+    assert "mgda, depth 2 after 20 steps and equal, depth 2 after 60" in rules(store)["budget"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, 1e200, -1.7e308])
+def test_a_number_that_is_none_is_left_out_and_said(store, bad):
+    fill(store, "equal", depth=0)
+    fill(store, "mgda", seeds=2)
+    add(store, "mgda", 2, test=numbers(2) | {"a": {"r2": bad, "mae": 0.4, "loss": 0.3}}, is_recorded=False)
+    found = side_by_side(store)
+    mgda = found.tested[1]
+    assert list(mgda.values["a", "r2"]) == [0, 1]
+    assert mgda.lacking == {("a", "r2"): [2]}
+    assert found.delta_m[mgda.id].n == 2
+    assert "mgda, depth 2 (a r2)" in rules(store)["numbers"]
+
+
+@pytest.mark.parametrize("small", [0.0, 5e-324, -1e-300])
+def test_no_percentage_of_nothing_and_a_sentence_why(store, small):
+    for seed in range(3):
+        add(store, "equal", seed, 0, test={"a": {"r2": small, "mae": 0.4}}, is_recorded=False)
+        add(store, "mgda", seed, 2, test={"a": {"r2": 0.5, "mae": 0.4}}, is_recorded=False)
+    assert side_by_side(store).delta_m == {}
+    assert "is zero in one of the metrics" in rules(store)["baseline"]
+
+
+def test_hundreds_of_foreign_runs_of_one_name_are_told_apart(store):
+    store.enqueue(RunConfig.from_mapping({"dataset": {"name": "teacher"}, "name": "log"}), spec={"origin": "elsewhere"})
+    (run,) = store.runs()
+    many = [type(run)(**{**vars(run), "id": f"{run.id[:-3]}{n:03}"}) for n in range(600)]
+    names = [group.name for group in group_runs(many)]
+    assert len(set(names)) == 600
+    assert all(name.startswith("log #") for name in names)
