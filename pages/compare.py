@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from mtl_core.ui import compare_view, frame
+from mtl_core.ui import frame
+from mtl_core.ui.compare import view
 
 frame.guard()
 frame.title(
     "Compare", "Choose runs or a whole sweep; seeds are taken together, and every broken rule of a fair comparison is said."
 )
 store = frame.store()
-st.html(frame.HERE / "compare.css")
-compare_view.show(store)
+st.html(frame.HERE / "compare/compare.css")
+view.show(store)

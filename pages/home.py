@@ -2,20 +2,22 @@
 
 import streamlit as st
 
-from mtl_core.ui import frame, home_view, replay, sweep_card
+from mtl_core.ui import frame
+from mtl_core.ui.home import replay, view
+from mtl_core.ui.sweeps import card as sweep_card
 
 frame.guard()
 store = frame.store()
 
-home_view.welcome(store)
-home_view.look_after(store)
+view.welcome(store)
+view.look_after(store)
 
 
 def body() -> None:
     """The part that moves."""
     with st.container(border=True, key="card-replay"):
         replay.play()
-    home_view.runs(store)
+    view.runs(store)
 
 
 st.fragment(body, run_every=replay.TICK_S)()

@@ -10,7 +10,9 @@ frame.title(
     "Two tasks share two parameters. Choose schemes and a start, press Play, and see who finds the best trade-offs and who gets stuck.",
 )
 with frame.loading("Loading PyTorch, which the schemes are written in …"):
-    from mtl_core.ui import playground_form, playground_state, playground_view
+    from mtl_core.ui.playground import form as playground_form
+    from mtl_core.ui.playground import state as playground_state
+    from mtl_core.ui.playground import view
 memory = playground_state.current()
 for slip in memory.slips:
     st.warning(errors.plain(errors.sentence(ValueError(slip))), icon=":material/link_off:")
@@ -19,4 +21,4 @@ choice = playground_form.controls(memory)
 memory.keep(choice)
 with errors.stop_with("This cannot be walked."):
     choice.check()
-    playground_view.picture(choice, memory)
+    view.picture(choice, memory)

@@ -10,7 +10,11 @@ frame.title(
 )
 store = frame.store()
 with frame.loading("Loading PyTorch, which this page alone needs …"):
-    from mtl_core.ui import config_text, depth_advice, draft_state, sweep_form, sweep_start, train_form, train_start
+    from mtl_core.ui.sweeps import form as sweep_form
+    from mtl_core.ui.sweeps import start as sweep_start
+    from mtl_core.ui.train import config_text, depth_advice, draft_state
+    from mtl_core.ui.train import form as train_form
+    from mtl_core.ui.train import start as train_start
 draft = draft_state.current()
 train_start.renew(draft)
 train_start.presets(draft)

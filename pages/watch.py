@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from mtl_core.ui import controls, frame, picker, status, watch_view
+from mtl_core.ui import frame, status
+from mtl_core.ui.watch import controls, picker, view
 
 frame.guard()
 store = frame.store()
@@ -19,8 +20,8 @@ def body() -> None:
     with st.container(border=True, key="card-status"):
         st.html(status.headline(now))
         controls.buttons(store, now)
-    choice = watch_view.choose(now)
-    watch_view.section(store, now, choice)
+    choice = view.choose(now)
+    view.section(store, now, choice)
     if is_new and now.step > 0:
         st.rerun()  # the first curve is there: from now on at the usual pace
 

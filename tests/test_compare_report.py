@@ -28,7 +28,7 @@ from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
 from mtl_core.frames.compared.curves import export_compared
 from mtl_core.store import Store
-from mtl_core.ui import compare_export
+from mtl_core.ui.compare import export as compare_export
 
 QUICK = ("one run", "hostile", "waiting", "hollow")
 
@@ -180,7 +180,7 @@ def test_the_row_of_files_makes_none_before_it_is_asked(stores: Any, monkeypatch
 
         from mtl_core.comparing import compare
         from mtl_core.store import Store
-        from mtl_core.ui import compare_export
+        from mtl_core.ui.compare import export as compare_export
 
         store = Store.open(os.environ["MTL_EXPLORER_STORE"])
         compare_export.show(store, compare(store.runs()))

@@ -14,8 +14,9 @@ from mtl_core.jobs import NotAllowed, labelling
 from mtl_core.store import EndedRun, Label, Store
 from mtl_core.store.run import new_id
 from mtl_core.sweeps import Sweep
-from mtl_core.ui import compare_columns, compare_filters
-from mtl_core.ui.compare_table import choose_again
+from mtl_core.ui.compare import columns as compare_columns
+from mtl_core.ui.compare import filters as compare_filters
+from mtl_core.ui.compare.table import choose_again
 
 ROOT = Path(__file__).resolve().parents[1]
 NASTY = "<b>*bold*</b> “quotes” $x$ 漢字"

@@ -19,7 +19,7 @@ from mtl_core.frames.compared.curves import export_compared
 from mtl_core.frames.compared.lines import MOST_RUNS, shown
 from mtl_core.records import Column, Scalars
 from mtl_core.store import Store
-from mtl_core.ui import compare_curves
+from mtl_core.ui.compare import curves as compare_curves
 
 ROOT = Path(__file__).parent.parent
 KIND = CONTRASTS["group_curves"]

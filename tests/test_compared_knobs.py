@@ -22,7 +22,7 @@ from mtl_core.frames.compared.knobs import settings_table, usual_values
 from mtl_core.frames.compared.settings import ordered, setting_title, varied_settings
 from mtl_core.frames.compared.side_by_side import as_yaml, side_by_side
 from mtl_core.store import Store
-from mtl_core.ui import compare_settings
+from mtl_core.ui.compare import settings as compare_settings
 
 LINES = CONTRASTS["parallel_coordinates"]
 
@@ -224,7 +224,7 @@ PAGE = """
 from mtl_core.store import Store
 from mtl_core.comparing import compare
 from mtl_core.frames.compared import Compared
-from mtl_core.ui import compare_knobs
+from mtl_core.ui.compare import knobs as compare_knobs
 store = Store.open({url!r})
 compare_knobs.show(store, Compared(store, compare(store.runs(limit=1000)[::-1])))
 """

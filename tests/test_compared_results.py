@@ -22,7 +22,7 @@ from mtl_core.frames.compared.result_texts import as_latex, as_markdown
 from mtl_core.frames.compared.results import DELTA_P, RANK, ResultTable, result_frame, result_table, verdict_frame
 from mtl_core.records import Column
 from mtl_core.store import Store
-from mtl_core.ui.compare_result_table import results_html, verdicts_html
+from mtl_core.ui.compare.result_table import results_html, verdicts_html
 
 ROOT = Path(__file__).parent.parent
 

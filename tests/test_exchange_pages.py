@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.exchange.archive import unpack
 from mtl_core.exchange.foreign import bring_in
 from mtl_core.store import Store
-from mtl_core.ui import details
-from mtl_core.ui.record import RECORDED
+from mtl_core.ui.home.record import RECORDED
+from mtl_core.ui.watch import details
 
 ROOT = Path(__file__).resolve().parents[1]
 VIEWS = ("Overview", "Conflict", "Predictions", "What if", "Details")

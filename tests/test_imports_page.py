@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.exchange.archive import pack
 from mtl_core.store import Store
-from mtl_core.ui import imports
-from mtl_core.ui.record import RECORDED
+from mtl_core.ui.compare import imports
+from mtl_core.ui.home.record import RECORDED
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVES = b"step,a/loss,test/a/accuracy\n1,2,\n2,1,0.5\n"

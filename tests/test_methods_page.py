@@ -16,8 +16,9 @@ from streamlit.testing.v1 import AppTest
 from mtl_core.figures import Answer, draw_arrows, draw_gains, gains_in_words
 from mtl_core.figures._dial import safe_cone
 from mtl_core.figures._gains import gains
-from mtl_core.ui import methods_answers, methods_list
-from mtl_core.ui.methods_scene import PRESETS, USUAL, Pull, Scene, command, read_scene, scene_params, usual_scene
+from mtl_core.ui.methods import answers as methods_answers
+from mtl_core.ui.methods import list as methods_list
+from mtl_core.ui.methods.scene import PRESETS, USUAL, Pull, Scene, command, read_scene, scene_params, usual_scene
 from mtl_core.weigh import weigh
 from mtl_core.weightings import WEIGHTINGS
 

@@ -15,7 +15,7 @@ from mtl_core import frames
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
 from mtl_core.store import Store
-from mtl_core.ui.record import RECORDED
+from mtl_core.ui.home.record import RECORDED
 
 ROOT = Path(__file__).resolve().parents[1]
 

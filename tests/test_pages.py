@@ -167,8 +167,8 @@ def test_no_task_chosen_is_a_sentence(home):
 
 def test_every_preset_fits(home):
     from mtl_core.plan import check
-    from mtl_core.ui.drafts import mend
     from mtl_core.ui.presets import PRESETS
+    from mtl_core.ui.train.drafts import mend
 
     for preset in PRESETS.values():
         check(preset.config)
@@ -486,7 +486,7 @@ def test_the_time_of_a_run_is_judged_by_past_ones(home):
 
 
 def test_a_recording_keeps_what_the_run_recorded(copy, tmp_path_factory):
-    from mtl_core.ui.record import record
+    from mtl_core.ui.home.record import record
 
     run = copy.runs()[0]
     path = record(copy, run.id, tmp_path_factory.mktemp("recording") / "recorded.sqlite")

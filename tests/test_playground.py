@@ -11,10 +11,11 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.palette import THEMES
 from mtl_core.toy.problem import PAPER_STARTS, evaluate
-from mtl_core.ui import playground_figure, playground_words
-from mtl_core.ui.playground_choice import MAX_SCHEMES, MAX_STARTS, USUAL, Choice, from_params, to_params
-from mtl_core.ui.playground_trails import Trails
-from mtl_core.ui.playground_words import summary, table, valley, verdict
+from mtl_core.ui.playground import figure as playground_figure
+from mtl_core.ui.playground import words as playground_words
+from mtl_core.ui.playground.choice import MAX_SCHEMES, MAX_STARTS, USUAL, Choice, from_params, to_params
+from mtl_core.ui.playground.trails import Trails
+from mtl_core.ui.playground.words import summary, table, valley, verdict
 from mtl_core.weightings import WEIGHTINGS
 
 ROOT = Path(__file__).parent.parent

@@ -21,7 +21,7 @@ from mtl_core.figures import FIGURES, View
 from mtl_core.frames import RunFrames
 from mtl_core.records import Column, Event, Scalars
 from mtl_core.store import Store
-from mtl_core.ui.record import RECORDED
+from mtl_core.ui.home.record import RECORDED
 
 NASTY = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & “ü”"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]

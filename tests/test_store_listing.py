@@ -19,7 +19,7 @@ from mtl_core.store import EndedRun, Label, Score, Store
 from mtl_core.store.database import address
 from mtl_core.store.run import new_id
 from mtl_core.sweeps import Sweep
-from mtl_core.ui.picker import IN_BIN
+from mtl_core.ui.watch.picker import IN_BIN
 
 ROOT = Path(__file__).parent.parent
 SERVER = os.environ.get("MTL_TEST_POSTGRES", "")  # postgresql://…/database: the same tests once more, there

@@ -17,7 +17,11 @@ from mtl_core.jobs.revival import AGAIN
 from mtl_core.plan import check as check_config
 from mtl_core.store import Store
 from mtl_core.sweeps import MOST_RUNS, Sweep
-from mtl_core.ui import sweep_card, sweep_links, sweep_schemes, sweep_settings, sweep_values
+from mtl_core.ui.sweeps import card as sweep_card
+from mtl_core.ui.sweeps import links as sweep_links
+from mtl_core.ui.sweeps import schemes as sweep_schemes
+from mtl_core.ui.sweeps import settings as sweep_settings
+from mtl_core.ui.sweeps import values as sweep_values
 
 ROOT = Path(__file__).resolve().parents[1]
 TEACHER = {"dataset": "teacher", "training.steps": "60", "training.batch_size": "16"}

@@ -1,0 +1,1 @@
+"""Compare: runs chosen from a table, and what they say side by side."""

@@ -1,0 +1,1 @@
+"""Home: what this is, a recorded run that plays by itself, and what is running."""

@@ -1,0 +1,1 @@
+"""Methods: every weighting scheme, and what it makes of gradients that one pulls by hand."""

@@ -1,0 +1,1 @@
+"""Playground: the two-dimensional problem of the papers, and walks that play."""

@@ -1,0 +1,1 @@
+"""Train: the form, the draft behind it, and what a run will cost."""

@@ -1,0 +1,1 @@
+"""Watch: one run, section by section, and the buttons that steer it."""
