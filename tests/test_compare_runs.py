@@ -1,6 +1,7 @@
 """The list of runs on Compare: the table behind it, the rules of labelling, and the section under Streamlit's own test runner."""
 
 import math
+import os
 import time
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from mtl_core.comparing import compare
 from mtl_core.config import RunConfig
 from mtl_core.frames import run_table
 from mtl_core.jobs import NotAllowed, labelling
+from mtl_core.jobs.desk import Desk
+from mtl_core.jobs.identity import identify
 from mtl_core.store import EndedRun, Label, Store
 from mtl_core.store.run import new_id
 from mtl_core.sweeps import Sweep
@@ -35,8 +38,12 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(home):
+    """The store of the page, whose supervisor's place is taken by this test, so that nothing is started."""
     with Store.open() as opened:
+        lock = Desk.of(opened).try_lock()
+        Desk.of(opened).sign(lock, identity=identify())
         yield opened
+        os.close(lock)
 
 
 def config(scheme="equal", depth=1, seed=0, **weighting):
