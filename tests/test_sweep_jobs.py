@@ -418,6 +418,15 @@ def is_waiting() -> bool:
     return frame is not None
 
 
+@pytest.fixture
+def interruptible():
+    """Control-C is heard although a shell that runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_control_c_ends_the_waiting_and_not_the_sweep(store, file, capsys):
     def press():
         until(is_waiting)
