@@ -236,7 +236,7 @@ PAGE = """
 from mtl_core.store import Store
 from mtl_core.comparing import compare
 from mtl_core.frames.compared import Compared
-from mtl_core.ui import compare_{section} as section
+from mtl_core.ui.compare import {section} as section
 store = Store.open({url!r})
 section.show(store, Compared(store, compare(store.runs(limit=1000)[::-1])))
 """
