@@ -174,7 +174,8 @@ def _left_out(groups: Sequence[Group]) -> Iterable[Warned]:
     if without:
         states = Counter(run.state if run.state not in _UNENDED else "not ended yet" for run in without)
         said = ", ".join(f"{n} {state}" for state, n in states.most_common())
-        yield Warned("left out", f"{_count(without, 'run')} without a final test left out ({said}).")
+        verb = "is" if len(without) == 1 else "are"
+        yield Warned("left out", f"{_count(without, 'run')} without a final test {verb} left out ({said}).")
 
 
 def _numbers(tested: Sequence[Group]) -> Iterable[Warned]:
