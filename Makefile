@@ -10,6 +10,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input --quiet
 TEST_ENV := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 # By file, so that what a file prepares is prepared once. (pytest-xdist 3.8 loses --dist loadgroup under pytest 9.)
 PARALLEL ?= -n 2 --dist loadfile
+# The same examples of property tests in every run; without it (plain pytest) each run looks for new ones.
+EXAMPLES ?= --hypothesis-profile=gate
 
 .PHONY: run test lint types tests bench chromium clean
 .DEFAULT_GOAL := run
@@ -27,8 +29,8 @@ types: .venv/.installed-dev
 	$(BIN)/python -m mypy
 
 tests: .venv/.installed-dev chromium
-	$(TEST_ENV) $(BIN)/python -m pytest -m "not alone" $(PARALLEL) </dev/null
-	$(TEST_ENV) $(BIN)/python -m pytest tests -m alone </dev/null
+	$(TEST_ENV) $(BIN)/python -m pytest $(EXAMPLES) -m "not alone" $(PARALLEL) </dev/null
+	$(TEST_ENV) $(BIN)/python -m pytest $(EXAMPLES) tests -m alone </dev/null
 
 bench: .venv/.installed-dev
 	@for file in benchmarks/bench_*.py; do \

@@ -9,6 +9,9 @@ for _name in [name for name in os.environ if name.startswith("MTL_EXPLORER_")]:
     del os.environ[_name]  # a developer's own store and mode stay out of the tests
 
 settings.register_profile("shared", deadline=None, print_blob=True)
+settings.register_profile(
+    "gate", deadline=None, print_blob=True, derandomize=True
+)  # make test: the same examples for everybody
 settings.load_profile("shared")
 
 ALONE = (
