@@ -125,7 +125,7 @@ def test_relabelling_and_halving_all_gradients(name: str, rows: np.ndarray, data
         hull = rows[np.linalg.norm(rows, axis=1) > 0]
         # Gradients that depend on one another to within rounding may fall on either side of a choice.
         assume(len(hull) == 0 or np.linalg.svd(hull / np.linalg.norm(hull, axis=1, keepdims=True))[1].min() > 1e-4)
-        np.testing.assert_allclose(steps[0] / scale, steps[1] / scale, atol=1e-6)
+        np.testing.assert_allclose(steps[0] / scale, steps[1] / scale, atol=1e-5)  # gradients 1e10 apart leave 1e-6
     power = {"nash_mtl": 1.0, "fairgrad": 4 / 3}.get(name, 0.0)  # halving is exact: the same choices are made
     np.testing.assert_allclose(weights_of(name, rows / 2), weights * 2**power, rtol=1e-9)
 
