@@ -82,6 +82,8 @@ def _ask(choice: Mapping[str, Any], seen: _Seen, *, tasks: tuple[str, ...], seed
     name, title = str(choice["name"]), WEIGHTINGS[choice["name"]].title
     nothing = (float("nan"),) * len(tasks)
     active = seen.gram_TT.diagonal().isfinite().nonzero()[:, 0]
+    if not len(active):  # a run that diverges
+        return Answer(name, title, nothing, "No answer: no task has a finite gradient here.")
     try:
         variant, knobs = WEIGHTINGS.parse(choice)
         variant.check(knobs, tasks)

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -169,6 +170,15 @@ def test_a_task_without_labels_is_left_out_of_the_question():
     assert mgda["weight"].to_dict() == pytest.approx({"a": 7 / 13, "b": np.nan, "c": 6 / 13}, nan_ok=True, rel=1e-6)
     assert np.isnan(mgda.loc["b", "gain"])
     assert mgda.loc["a", "gain"] > 0
+
+
+@pytest.mark.parametrize("number", [np.inf, np.nan])
+def test_a_step_at_which_a_run_diverged_has_a_sentence_for_every_scheme(number):
+    measured = measurement([[1, 0], [0, 1]], weights=[1, 1], losses=[1e32, np.inf])
+    frame = table(replace(measured, gramian=np.full_like(measured.gramian, number)))
+    assert frame["weight"][frame["scheme"] != TAKEN].isna().all()
+    assert set(frame["note"][frame["scheme"] != TAKEN]) == {"No answer: no task has a finite gradient here."}
+    assert set(frame["scheme"]) == {TAKEN, "equal", *GRAMIAN}
 
 
 def test_a_step_that_stands_still_says_so():
