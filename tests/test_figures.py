@@ -391,6 +391,8 @@ def test_a_single_measurement_is_a_dot(name, tables):
     dots = [layer for layer in layers if any("joinaggregate" in step for step in layer.get("transform", []))]
     assert dots, name
     for layer in dots:
+        scale = layer["encoding"]["y"]["scale"]
+        assert scale.get("type") not in ("log", "symlog") or scale["padding"] >= 4, "the only number is an end of the axis"
         assert layer["mark"]["filled"] is True
         assert layer["encoding"]["opacity"] == {"condition": {"test": "datum.n_values == 1", "value": 1}, "value": 0}
         (counted,) = (step["groupby"] for step in layer["transform"] if "joinaggregate" in step)

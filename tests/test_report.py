@@ -1,5 +1,6 @@
 """Figures and reports as files: nothing that is drawn differs from what is exported, and nothing asks for a network."""
 
+import io
 import json
 import re
 import struct
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, ImageColor
 
 from mtl_core import frames
 from mtl_core.cli.app import main
@@ -19,6 +21,7 @@ from mtl_core.exchange.pictures import POINTS, applying, drawn, specification, w
 from mtl_core.exchange.report import report
 from mtl_core.figures import FIGURES, View
 from mtl_core.frames import RunFrames
+from mtl_core.palette import tones
 from mtl_core.records import Column, Event, Scalars
 from mtl_core.store import Store
 from mtl_core.ui.home.record import RECORDED
@@ -139,6 +142,9 @@ def test_figures_become_files(recorded, tmp_path, name, theme):
     png = write_picture(store, run, name, tmp_path / "x.png", form="png", theme=theme).read_bytes()
     assert png.startswith(b"\x89PNG")
     assert min(struct.unpack(">2L", png[16:24])) >= 30
+    corners = Image.open(io.BytesIO(png)).convert("RGBA")
+    at = [corners.getpixel((x, y)) for x in (0, corners.width - 1) for y in (0, corners.height - 1)]
+    assert set(at) == {ImageColor.getcolor(tones(theme).card, "RGBA")}, "dark words need a dark page wherever they are shown"
 
 
 def test_every_figure_that_applies_can_be_a_file(recorded, tmp_path):

@@ -118,7 +118,8 @@ def drawn(figure: type[Figure], tables: RunFrames, view: View) -> str:
     """A figure as SVG text that stands by itself, on the page's background."""
     if figure.medium == "svg":
         text: str = figure.draw(figure.tidy(tables.table(figure.source), tables.spec), tables.spec, view)
-        return text if "xmlns=" in text else text.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+        head, _, rest = text.partition(">")  # of the svg element: in its attributes this sign is escaped
+        return f'{head}><rect width="100%" height="100%" fill="{tones(view.theme).card}"/>{rest}'
     return _as_svg(specification(figure, tables, view), view.theme)
 
 

@@ -27,7 +27,7 @@ _SYMLOG_TICKS = [
     0,
     *(sign * size for size in (1, 3, 10, 30, 100, 1000, 10_000) for sign in (-1, 1)),
 ]  # the first have precedence
-EDGE = 5  # pixels at both ends of the horizontal axis: a marker there would be cut in half
+EDGE = 5  # pixels at both ends of an axis that ends where its numbers do: a marker there would be cut in half
 WHEEL = "wheel![event.ctrlKey || event.metaKey || event.altKey]"  # a bare wheel scrolls the page; a pinch sends ctrlKey
 
 
@@ -62,8 +62,8 @@ def y_axis(
         axis["values"] = [0, 0.25, 0.5, 0.75, 1]  # one half is what chance gives to most of them
     scales = {
         "linear": alt.Scale(domain=[0, 1]) if shares else alt.Scale(zero=False, nice=True),
-        "log": alt.Scale(type="log", nice=False),
-        "symlog": alt.Scale(type="symlog", constant=1, nice=False),
+        "log": alt.Scale(type="log", nice=False, padding=EDGE),
+        "symlog": alt.Scale(type="symlog", constant=1, nice=False, padding=EDGE),
     }
     return alt.Y(f"{field}:Q", title=title, axis=axis, scale=scales[kind])
 
