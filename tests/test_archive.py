@@ -4,7 +4,9 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -254,6 +256,9 @@ SLIPS = {
     "numbers below nothing": {VALUES: lying((-1, -2))},
     "no numbers": {VALUES: b""},
     "steps that fall": {"series/train/0/steps.npy": npy(np.arange(120, 0, -1))},
+    "times that are none": {"series/train/0/times.npy": npy(np.full(120, np.nan))},
+    "epochs without end": {"series/train/0/epochs.npy": npy(np.full(120, np.inf))},
+    "times before all time": {"measurements/0/times.npy": npy(np.full(17, -1.0))},
     "a gramian of more tasks": {"measurements/0/gramian.npy": npy(np.zeros((18, 1, 6, 6), np.float32))},
     "a path out": {"../../outside.txt": b"x"},
     "an absolute path": {"/tmp/outside.txt": b"x"},
@@ -335,6 +340,43 @@ def test_a_member_that_lies_about_its_size(packed, there):
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"unpack to|damaged"):
         unpack(there, path)
+
+
+@pytest.mark.parametrize("member", ["run.json", VALUES])
+def test_a_member_that_unpacks_to_more_than_it_says(packed, there, member):
+    """zipfile itself would unpack all of it before it looks at the number."""
+    path = packed[2]
+    rewrite(path, {member: b" " * 200_000_000})
+    content = path.read_bytes()
+    for signature, size, name in ((b"PK\3\4", 22, 30), (b"PK\1\2", 24, 46)):  # where they stand in a header
+        starts = [m.start() for m in re.finditer(re.escape(signature), content)]
+        at = next(start for start in starts if content[start + name :].startswith(member.encode()))
+        content = content[: at + size] + struct.pack("<L", 100) + content[at + size + 4 :]
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"^run\.mtlrun is damaged"):
+            unpack(there, path)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_long_run_comes_in_without_much_memory(tmp_path, there):
+    """Zeros: an archive of a few kilobytes that somebody else chose."""
+    n = 400_000
+    with Store.open(str(tmp_path / "here")) as store:
+        path = pack(store, make(store), tmp_path / "run.mtlrun")
+    places = {name: npy(np.arange(1, n + 1, dtype=kind)) for name, kind in archive.PLACES.items()}
+    numbers = np.zeros((n, 3), np.float32)
+    rewrite(path, {f"series/train/0/{name}.npy": content for name, content in places.items()} | {VALUES: npy(numbers)})
+    tracemalloc.start()
+    try:
+        run_id = unpack(there, path)
+        assert tracemalloc.get_traced_memory()[1] < 6 * (numbers.nbytes + 3 * 8 * n)
+    finally:
+        tracemalloc.stop()
+    assert there.read(run_id, "train").values.shape == (n, 3)
 
 
 def test_texts_have_a_limit(packed, there, monkeypatch):

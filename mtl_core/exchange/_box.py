@@ -19,11 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_MEMBERS = 60_000
-MOST_TEXT = 2**26  # bytes of a member that is read as text: what JSON becomes in memory is many times larger
+MOST_TEXT = 2**24  # bytes of a member that is read as text: what JSON becomes in memory is up to 25 times larger
 MOST_BYTES = 2**30  # unpacked, the checkpoint left out: a run of ten million numbers needs 40 MB
 _END = struct.Struct("<4s4H2LH")  # the record at the end of a zip file
 _ENTRY = 46  # bytes of a member's entry in the directory, at least
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Damaged(ValueError):
+    """A file that does not hold together."""
 
 
 class Box:
@@ -60,40 +64,42 @@ class Box:
         """The members that nobody has asked for."""
         return self._left
 
-    def damaged(self, why: str) -> ValueError:
+    def damaged(self, why: str) -> Damaged:
         """What to say of a file that does not hold together."""
-        return ValueError(f"{self.name} is damaged or no archive of a run ({why}): ask for it again")
+        return Damaged(f"{self.name} is damaged or no archive of a run ({why}): ask for it again")
 
-    def text(self, name: str) -> bytes:
-        """A member that is to be read as JSON or YAML."""
-        if name in self and self._zip.getinfo(name).file_size > MOST_TEXT:
-            raise self.damaged(f"{name} is over {MOST_TEXT / 2**20:.0f} MB")
+    def text(self, name: str, most: int | None = None) -> bytes:
+        """A member that is to be read as JSON or YAML, of at most so many bytes (``MOST_TEXT`` if None)."""
+        most = MOST_TEXT if most is None else most
+        if name in self and self._zip.getinfo(name).file_size > most:
+            raise self.damaged(f"{name} is over {most / 2**20:.3g} MB")
         return self.content(name)
 
     def content(self, name: str) -> bytes:
-        """A member's content."""
+        """A member's content: as many bytes as the directory says, however many it would unpack to."""
         with self._open(name) as member:
-            try:
-                return member.read()
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                raise self.damaged(f"{name}: {error}") from error
+            content = self._part(member, name, self._zip.getinfo(name).file_size)
+            if len(content) < self._zip.getinfo(name).file_size:
+                raise self.damaged(f"{name} is shorter than it says")
+            return content
 
     def copy(self, name: str, target: Path) -> None:
         """Write a member to a file of our own name, part by part."""
         with self._open(name) as member, target.open("xb") as file:
-            while part := self._part(member, name):
+            while part := self._part(member, name, 2**20):
                 file.write(part)
 
     def array(self, name: str, dtype: str | None = None) -> NDArray[Any]:
         """A member in numpy's format; numbers only, and as many bytes as its shape says."""
-        file = io.BytesIO(self.content(name))
+        content = self.content(name)
+        file = io.BytesIO(content)
         try:
             version = np.lib.format.read_magic(file)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, fortran, kind = read(file)
         except (ValueError, EOFError) as error:
             raise self.damaged(f"{name} is no array: {str(error)[:100]}") from error
-        numbers = file.getbuffer()[file.tell() :]
+        numbers = memoryview(content)[file.tell() :]
         size = kind.itemsize
         for length in shape:  # Python's whole numbers: no overflow, unlike numpy's
             size *= int(length)
@@ -113,10 +119,11 @@ class Box:
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, struct.error) as error:
             raise self.damaged(f"{name}: {error}") from error
 
-    def _part(self, member: IO[bytes], name: str) -> bytes:
+    def _part(self, member: IO[bytes], name: str, n_bytes: int) -> bytes:
+        """The next so many bytes at most: without a number, zipfile unpacks all there are before it looks at their number."""
         try:
-            return member.read(2**20)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            return member.read(n_bytes)
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
             raise self.damaged(f"{name}: {error}") from error
 
     def _check_directory(self) -> None:

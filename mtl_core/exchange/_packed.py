@@ -18,14 +18,18 @@ from mtl_core.registry import explain
 from mtl_core.store import Change, EndedRun
 
 PLACES = {"steps": "<i8", "epochs": "<f8", "times": "<f8"}  # where a row stands, as arrays
+MOST_MANIFEST = 2**16  # bytes
+MOST = 1e12  # epochs and seconds, as in run.json
+AT_ONCE = 2**18  # numbers handed on together: levels of detail take some twenty times their memory while they are made
 
 F = TypeVar("F", bound=BaseModel)
 
 
-def read_form(box: Box, name: str, form: type[F]) -> F:
-    """A JSON member, checked. Raises ValueError."""
+def read_form(box: Box, name: str, form: type[F], most: int | None = None) -> F:
+    """A JSON member of at most so many bytes, checked. Raises ValueError."""
+    text = box.text(name, most)
     try:
-        return form.model_validate(json.loads(box.text(name)))
+        return form.model_validate(json.loads(text))
     except ValidationError as error:
         raise box.damaged(explain(error, name)[:500]) from None
     except (ValueError, RecursionError) as error:
@@ -77,12 +81,14 @@ def _rows(box: Box, split: Split, series: Series) -> Iterator[Scalars]:
     columns = tuple(Column(*column) for column in series.columns)
     for part in range(series.parts):
         where = f"series/{split}/{part}"
-        steps, epochs, times = (box.array(f"{where}/{name}.npy", kind) for name, kind in PLACES.items())
+        steps, epochs, times = _places(box, where)
         values = box.array(f"{where}/values.npy", "<f4")
-        sizes = {place.shape for place in (steps, epochs, times)}
-        if values.shape != (steps.size, len(columns)) or sizes != {values.shape[:1]}:
+        if values.shape != (steps.size, len(columns)):
             raise box.damaged(f"{where}: {values.shape} numbers for {steps.size} steps of {len(columns)} columns")
-        yield Scalars(split, columns, steps, epochs, times, values)
+        n_rows = max(1, AT_ONCE // len(columns))
+        for start in range(0, len(steps), n_rows):
+            some = slice(start, start + n_rows)
+            yield Scalars(split, columns, steps[some], epochs[some], times[some], values[some])
 
 
 def _stacked(
@@ -90,11 +96,21 @@ def _stacked(
 ) -> Iterator[tuple[tuple[int, float, float], list[NDArray[np.float32]]]]:
     for part in range(n_parts):
         where = f"{folder}/{part}"
-        steps, epochs, times = (box.array(f"{where}/{name}.npy", kind) for name, kind in PLACES.items())
+        steps, epochs, times = _places(box, where)
         arrays = {name: box.array(f"{where}/{name}.npy", "<f4") for name in shapes}
-        sizes = {place.shape for place in (steps, epochs, times)}
-        if sizes != {(steps.size,)} or any(arrays[name].shape != (steps.size, *shape) for name, shape in shapes.items()):
+        if any(arrays[name].shape != (steps.size, *shape) for name, shape in shapes.items()):
             raise box.damaged(f"{where}: the numbers do not fit the run's tasks and stages")
         for n, step in enumerate(steps):
             place = (int(step), float(epochs[n]), float(times[n]))
             yield place, [array[n] for array in arrays.values()]
+
+
+def _places(box: Box, where: str) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Steps, epochs and times of a part: finite, from 0 on, as many of each."""
+    steps, epochs, times = (box.array(f"{where}/{name}.npy", kind) for name, kind in PLACES.items())
+    if not steps.shape == epochs.shape == times.shape == (steps.size,):
+        raise box.damaged(f"{where}: {steps.size} steps, {epochs.size} epochs and {times.size} times")
+    for name, found in (("epochs", epochs), ("times", times)):
+        if len(found) and not (found.min() >= 0 and found.max() <= MOST):  # NaN is in no range
+            raise box.damaged(f"{where}: {name} must be numbers from 0 on")
+    return steps, epochs, times

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtl_core.config import RunConfig
-from mtl_core.exchange._box import Box
+from mtl_core.exchange._box import Box, Damaged
 from mtl_core.exchange._form import Manifest, RunForm
-from mtl_core.exchange._packed import PLACES, ended_run, read_form, recorded
-from mtl_core.records import SPLITS, Affinity, Measurement
+from mtl_core.exchange._packed import MOST_MANIFEST, PLACES, ended_run, read_form, recorded
+from mtl_core.records import SPLITS, Affinity, Measurement, RunOutput
 from mtl_core.store import ENDED, Label, Run, Store
 
 ENDING = ".mtlrun"
@@ -108,26 +108,29 @@ def unpack(store: Store, path: str | Path, *, name: str = "", owner: str = "", m
     """
     path = Path(path)
     with Box(path, stored=(CHECKPOINT,), most=most) as box:
-        manifest = read_form(box, "manifest.json", Manifest)
+        manifest = read_form(box, "manifest.json", Manifest, MOST_MANIFEST)
         if manifest.version > VERSION:
             raise ValueError(
                 f"{path.name} is of format {manifest.version}, this program reads up to {VERSION}: update MTL Explorer"
             )
         form = read_form(box, "run.json", RunForm)
         config = RunConfig.from_yaml(box.text("config.yaml"))
-        items = list(recorded(box, form))
-        has_checkpoint = CHECKPOINT in box
-        strange = box.left - {CHECKPOINT}
-        if strange:
-            raise box.damaged(f"{min(strange)[:60]!r} does not belong in it")
         run = ended_run(form, config, name)
 
+        def items() -> Iterator[RunOutput]:
+            yield from recorded(box, form)
+            strange = box.left - {CHECKPOINT}
+            if strange:
+                raise box.damaged(f"{min(strange)[:60]!r} does not belong in it")
+
         def fill(folder: Path) -> None:
-            if has_checkpoint:
+            if CHECKPOINT in box:
                 box.copy(CHECKPOINT, folder / CHECKPOINT)
 
         try:
-            return store.add_ended(run, items, origin=f"imported from {path.name}", owner=owner, fill=fill)
+            return store.add_ended(run, items(), origin=f"imported from {path.name}", owner=owner, fill=fill)
+        except Damaged:
+            raise
         except ValueError as error:
             raise ValueError(f"{path.name} was not imported: {error}") from error
 

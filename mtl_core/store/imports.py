@@ -85,7 +85,7 @@ def add_ended(
     writer = Writer(within, run.id)
     for item in items:
         writer.append(item)
-    writer.prepare()
+        writer.prepare()
     try:
         with database.writing() as connection:
             _check_is_new(connection, run.id, request)

@@ -24,6 +24,7 @@ class SplitTails:
         self.last_step = last_step
         self.columns_written = bool(names)
         self.pending: list[Scalars] = []
+        self._ready: dict[tuple[int, int], dict[str, object]] = {}  # blocks as they will be written, by level and chunk
 
     @classmethod
     def load(cls, connection: Connection, run_id: str, split: Split) -> SplitTails:
@@ -51,7 +52,7 @@ class SplitTails:
 
     @property
     def is_waiting(self) -> bool:
-        return bool(self.pending) or any(tail.is_dirty for tail in self.tails)
+        return bool(self.pending or self._ready) or any(tail.is_dirty for tail in self.tails)
 
     def append(self, scalars: Scalars) -> None:
         n = len(scalars.steps)
@@ -80,23 +81,31 @@ class SplitTails:
 
     def blocks(self) -> list[dict[str, object]]:
         """The blocks that changed since they were last written."""
-        self.add_pending()
-        rows: list[dict[str, object]] = []
+        self._add_pending()
         for level, tail in enumerate(self.tails):
             if not tail.is_dirty:
                 continue
             for start in range(0, len(tail.rows), levels.CHUNK):
                 part = tail.rows.part(start, start + levels.CHUNK)
                 chunk = tail.chunk + start // levels.CHUNK
-                rows.append({"run_id": self.run_id, "split": self.split, "level": level, "chunk": chunk, **stored(part)})
-        return rows
+                row = {"run_id": self.run_id, "split": self.split, "level": level, "chunk": chunk, **stored(part)}
+                self._ready[level, chunk] = row
+        return list(self._ready.values())
+
+    def prepare(self) -> None:
+        """Make the blocks of the rows that wait, and let go of what is in whole ones."""
+        if self.pending:
+            self.blocks()
+            for tail in self.tails:
+                tail.drop_whole_blocks()
 
     def written(self) -> None:
         self.columns_written = bool(self.columns)
+        self._ready.clear()
         for tail in self.tails:
             tail.drop_whole_blocks()
 
-    def add_pending(self) -> None:
+    def _add_pending(self) -> None:
         """Put the rows that wait into the levels."""
         if not self.pending:
             return

@@ -40,9 +40,9 @@ class Writer:
         self._others.append(item)
 
     def prepare(self) -> None:
-        """Do the arithmetic of the next flush now, so that its transaction is short: for a whole run at once."""
+        """Do the arithmetic of the next flush now, so that its transaction is short, and keep its rows as they will lie on disk."""
         for kept in self._series.values():
-            kept.add_pending()
+            kept.prepare()
 
     def flush(self) -> None:
         """Write everything that was appended, or nothing of it. Raises OSError (it may be tried again), LookupError if the run is gone."""
