@@ -15,6 +15,8 @@ import pytest
 from mtl_core.config import RunConfig
 from mtl_core.estimate import FACT, learn
 from mtl_core.exchange import _box, archive
+from mtl_core.exchange._form import Spec
+from mtl_core.exchange._samples import find_slip
 from mtl_core.exchange.archive import pack, unpack
 from mtl_core.records import SPLITS, Affinity, Column, Event, Measurement, Preview, Scalars
 from mtl_core.store import Store
@@ -34,6 +36,13 @@ SPEC = {
     "shared_stages": ["one"],
     "stages": ["one", "two"],
     "weighting": "Equal weights",
+}
+
+
+HEADLESS = dict.fromkeys(("n_shared", "n_total", "n_separate", "flops", "flops_shared", "flops_separate"), 1) | {
+    "stages": [],
+    "heads": {},
+    "n_per_task": {"a": 1, "b": 1},
 }
 
 
@@ -63,7 +72,11 @@ def make(store, *, state="finished", n=120):
             for step in range(1, n, 7):
                 writer.append(measured(step))
                 writer.append(Affinity(step, 0.1, 0.2, np.float32([[0, 1], [-1, np.nan]])))
-                pictures = {"inputs": np.zeros((2, 3), np.float32), "prediction/a": np.array([1, 2])}
+                pictures = {
+                    "inputs": np.zeros((2, 3), np.float32),
+                    "target/a": np.array([2, 2]),
+                    "prediction/a": np.array([1, 2]),
+                }
                 writer.append(Preview(step, 0.1, 0.2, pictures))
             writer.append(Event(7, 1.5, "learning rate <b>halved</b>"))
         result = {"test": {"a": {"r2": 0.5, "loss": float("nan")}}, "best_step": 7, "seconds": 1.25}
@@ -260,6 +273,9 @@ SLIPS = {
     "epochs without end": {"series/train/0/epochs.npy": npy(np.full(120, np.inf))},
     "times before all time": {"measurements/0/times.npy": npy(np.full(17, -1.0))},
     "a gramian of more tasks": {"measurements/0/gramian.npy": npy(np.zeros((18, 1, 6, 6), np.float32))},
+    "samples of other examples": {"previews/0/0.npy": npy(np.zeros((3, 3), np.float32))},
+    "a sample that is a number": {"previews/0/1.npy": npy(np.float32(1))},
+    "predictions that fit no target": {"previews/0/2.npy": npy(np.zeros((2, 2)))},
     "a path out": {"../../outside.txt": b"x"},
     "an absolute path": {"/tmp/outside.txt": b"x"},
     "a stranger": {"setup.py": b"print()"},
@@ -288,6 +304,11 @@ FACTS = {
     "parts without end": {"series": {"train": {"columns": [["a", "loss"]], "parts": 10**9}}},
     "fewer parts than there are": {"measurements": 0},
     "another split": {"series": {"../train": {"columns": [["a", "loss"]], "parts": 1}}},
+    "tasks of one name": {"spec": SPEC | {"tasks": [TASKS[0], TASKS[0]]}},
+    "stages of one name": {"spec": SPEC | {"stages": ["one", "one"]}},
+    "a metric twice": {"spec": SPEC | {"tasks": [TASKS[0], TASKS[1] | {"metrics": TASKS[1]["metrics"] * 2}]}},
+    "a network without heads": {"spec": SPEC | {"report": HEADLESS}},
+    "seconds of words": {"result": {"test": {}, "seconds": [1]}},
     "a task without a name": {"spec": {"tasks": [{"title": "x"}]}},
     "no spec, yet measured": {"spec": None},
     "beyond the calendar": {"created": 1e300},
@@ -307,6 +328,40 @@ def test_facts_that_are_wrong_leave_nothing(packed, there, slip):
         unpack(there, path)
     assert there.runs() == []
     assert [file for file in there.folder.iterdir() if file.is_dir()] == []
+
+
+GOOD = {
+    "classification": np.array([1, 0]),
+    "angle": np.float32([5, np.nan]),
+    "box": np.zeros((2, 4), np.float32),
+    "mask": np.zeros((2, 8, 8), np.uint8),
+    "regression": np.zeros((2, 3), np.float32),
+    "of a later version": np.zeros(2, np.float32),
+}
+PICTURES = np.zeros((2, 8, 8, 3), np.uint8)
+
+
+def slip_of(kind, inputs=PICTURES, **arrays):
+    spec = Spec.model_validate(SPEC | {"tasks": [TASKS[0] | {"kind": kind}], "input_shape": [3, 8, 8]})
+    return find_slip({"inputs": inputs} | {f"{part}/a": array for part, array in arrays.items()}, spec)
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_sample_predictions_have_the_form_of_their_task(kind):
+    good = GOOD[kind]
+    assert slip_of(kind, target=good, prediction=good, labelled=np.array([True, False])) == ""
+    for bad in (good[..., None, None], good[:1], good[0]):
+        assert slip_of(kind, target=bad, prediction=bad)
+    assert slip_of(kind, prediction=good)
+    assert slip_of(kind, target=good, prediction=good, labelled=np.array([[True, True]] * 2))
+    for inputs in (PICTURES[..., :2], PICTURES.astype(float), PICTURES[:, :0], PICTURES[0]):
+        assert slip_of(kind, inputs, target=good, prediction=good)
+
+
+def test_a_class_is_a_whole_number_and_a_box_has_four():
+    assert slip_of("box", target=np.zeros((2, 3)), prediction=np.zeros((2, 3)))
+    assert slip_of("mask", target=np.zeros((2, 0, 8)), prediction=np.zeros((2, 0, 8)))
+    assert slip_of("classification", target=np.array([0, 1]), prediction=np.array([0.5, np.nan]))
 
 
 def test_infinity_in_its_json_is_refused(packed, there):

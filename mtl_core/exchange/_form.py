@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mtl_core.records import Split
 
@@ -68,6 +68,10 @@ class Report(_Open):
     n_shared: Count
     n_per_task: dict[Word, Count]
     n_total: Count
+    n_separate: Count
+    flops: Count
+    flops_shared: Count
+    flops_separate: Count
 
 
 class Spec(_Open):
@@ -80,6 +84,23 @@ class Spec(_Open):
     input_shape: list[Count] = []
     report: Report | None = None
     weighting: Word = ""
+    asks: Word = ""
+    precision: Word = ""
+    trunk_passes: Amount = 1.0
+    origin: dict[Word, Word] | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Spec:
+        names = [task.name for task in self.tasks]
+        for what, listed in (("tasks", names), ("stages", self.stages), ("shared_stages", self.shared_stages)):
+            if len(set(listed)) < len(listed):
+                raise ValueError(f"one of {what} is named twice")
+        for task in self.tasks:
+            if len({metric.name for metric in task.metrics}) < len(task.metrics):
+                raise ValueError(f"a metric of task {task.name} is named twice")
+        if self.report is not None and not set(names) <= set(self.report.heads) & set(self.report.n_per_task):
+            raise ValueError("the network has no head for one of the tasks")
+        return self
 
 
 class Moment(_Form):
@@ -118,6 +139,8 @@ class Result(_Open):
     """The final test."""
 
     test: dict[Word, dict[Word, float | None]] = {}
+    best_step: Count | None = None
+    seconds: Amount | None = None
 
 
 class RunForm(_Form):

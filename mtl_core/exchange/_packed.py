@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from mtl_core.config import RunConfig
 from mtl_core.exchange._box import Box
 from mtl_core.exchange._form import RunForm, Series, plain
+from mtl_core.exchange._samples import find_slip
 from mtl_core.records import Affinity, Column, Event, Measurement, Preview, RunOutput, Scalars, Split
 from mtl_core.registry import explain
 from mtl_core.store import Change, EndedRun
@@ -72,6 +73,9 @@ def recorded(box: Box, form: RunForm) -> Iterator[RunOutput]:
         yield Affinity(*place, *arrays)
     for n, head in enumerate(form.previews):
         pictures = {name: box.array(f"previews/{n}/{k}.npy") for k, name in enumerate(head.arrays)}
+        slip = find_slip(pictures, form.spec) if form.spec else ""
+        if slip:
+            raise box.damaged(f"previews/{n}: {slip}")
         yield Preview(head.step, head.epoch, head.time, pictures)
     for said in form.events:
         yield Event(said.step, said.time, said.text)
