@@ -124,6 +124,51 @@ def test_what_tensorboard_downloads(store, tmp_path):
     assert (store.run(run_id).created, store.run(run_id).ended) == (1700000000.5, 1700000002.5)
 
 
+PLAIN = {("train", "a", "loss"): [(1, 2.5), (2, 1234.5)], ("train", "b", "loss"): [(1, 3.0), (2, 1000.0)]}
+DIALECTS = {
+    "semicolons": "step;a/loss;b/loss\n1;2.5;3\n2;1234.5;1000\n",
+    "decimal commas": "step;a/loss;b/loss\n1;2,5;3,0\n2;1.234,5;1.000\n",
+    "tabs": "step\ta/loss\tb/loss\n1\t2.5\t3\n2\t1234.5\t1e3\n",
+    "tabs and decimal commas": "step\ta/loss\tb/loss\n1\t2,5\t3\n2\t1234,5\t1e3\n",
+    "Excel's first line": "sep=;\r\nstep;a/loss;b/loss\r\n1;2,5;3\r\n2;1234,5;1000\r\n",
+    "commas in quotes": '"step";"a/loss";"b/loss"\n"1";"2,5";"3"\n"2";"1234,5";"1000"\n',
+    "a mark at the start, lines of old Macs": "\ufeffstep;a/loss;b/loss\r1;2,5;3\r2;1234,5;1000\r",
+    "an index of pandas'": ",step,a/loss,b/loss\n0,1,2.5,3\n1,2,1234.5,1000\n",
+    "a comma at the end of each line": "step,a/loss,b/loss,\n1,2.5,3,\n2,1234.5,1000,\n",
+    "empty lines": "\n\nstep,a/loss,b/loss\n\n1,2.5,3\n\n2,1234.5,1000\n",
+    "words in a column": "step,host,a/loss,b/loss\n1,one,2.5,3\n2,two,1234.5,1000\n",
+    "the iteration": "Iteration,a/loss,b/loss\n1,2.5,3\n2,1234.5,1000\n",
+    "steps and time twice": "_step,_runtime,_timestamp,a/loss,b/loss\n1,1.5,1700000000,2.5,3\n2,2.5,1700000001,1234.5,1000\n",
+    "losses of tasks": "global_step,train_a_loss,train_b_loss\n1,2.5,3\n2,1234.5,1000\n",
+    "a chart of Weights & Biases": '"Step","fast-fox-1 - a/loss","fast-fox-1 - a/loss__MIN","fast-fox-1 - a/loss__MAX","fast-fox-1 - b/loss"\n'
+    '"1","2.5","2","3","3"\n"2","1234.5","1","9","1000"\n',
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_tables_are_written_in_many_ways(store, tmp_path, dialect):
+    (tmp_path / "run.csv").write_bytes(DIALECTS[dialect].encode())
+    run_id = bring_in(store, tmp_path / "run.csv")
+    assert series(store, run_id) == PLAIN
+    told = [event.text for event in store.events(run_id) if "left out" in event.text]
+    assert told == (["columns without numbers were left out: host"] if dialect == "words in a column" else [])
+
+
+def test_what_lightning_writes(store, tmp_path):
+    text = "epoch,step,train_loss_step,train_loss_epoch,val_loss,val_acc\n0,49,1.5,,,\n0,99,,,0.75,0.5\n0,99,,1.0,,\n1,149,0.5,,,\n"
+    assert series(store, bring_in(store, file(tmp_path, text))) == {
+        ("train", "all", "loss"): [(49, 1.5), (149, 0.5)],
+        ("train", "all", "loss_epoch"): [(99, 1.0)],
+        ("validation", "all", "loss"): [(99, 0.75)],
+        ("validation", "all", "acc"): [(99, 0.5)],
+    }
+
+
+def test_a_point_is_a_point_where_no_decimals_have_commas(store, tmp_path):
+    found = series(store, bring_in(store, file(tmp_path, "step;a/loss\n1;1.234\n2;2\n")))
+    assert found[("train", "a", "loss")] == [(1, pytest.approx(1.234)), (2, 2.0)]
+
+
 def test_of_two_numbers_for_a_step_the_last_counts(store, tmp_path):
     run_id = bring_in(store, file(tmp_path, "step,a/loss\n2,1\n1,5\n2,3\n"))
     assert series(store, run_id) == {("train", "a", "loss"): [(1, 5.0), (2, 3.0)]}
@@ -159,6 +204,10 @@ SLIPS = {
     "time before all": ("step,time,a/loss\n1,-5,2\n", "from 0 on"),
     "time after all": ("step,time,a/loss\n1,1e300,2\n", "from 0 on"),
     "epochs below zero": ("step,epoch,a/loss\n1,-5,2\n", "from 0 on"),
+    "several runs": ("Step,x - loss,x - loss__MIN,y - loss,y - loss__MIN\n1,2,2,3,3\n", r"2 runs \(x, y\)"),
+    "more cells than names": ("step,a/loss\n1,2,3\n2,3,4\n", "2 columns in its first line, and has 3 cells"),
+    "thousands": ('step,a/loss\n1,"1,234.5"\n2,1\n', "line 2: '1,234.5' in column 'a/loss' is no number"),
+    "words below Excel's first line": ("sep=;\nstep;a/loss\n1;2\n2;many\n", "line 4: 'many'"),
     "binary": ("\x00\x01\x02", "no c"),
 }
 
@@ -246,6 +295,40 @@ def test_what_torch_writes_for_tensorboard_is_read(store, tmp_path):
     assert found[("train", "all", "loss")] == [(n, pytest.approx(1 / (n + 1))) for n in range(5)]
     assert found[("validation", "all", "loss")] == [(n, 2.0) for n in range(5)]
     assert len(found) == 2
+
+
+def writer_of(folder, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch's own
+        from torch.utils.tensorboard import SummaryWriter
+    return SummaryWriter(str(folder), **options)
+
+
+def test_a_run_that_began_again_counts_as_tensorboard_counts_it(store, tmp_path):
+    for first, last, more in ((0, 10, {}), (3, 6, {"purge_step": 3, "filename_suffix": ".again"})):
+        with writer_of(tmp_path / "logs" / "train", **more) as writer:
+            for step in range(first, last):
+                writer.add_scalar("a/loss", step + 100 * first, step)
+    ours = series(store, bring_in(store, tmp_path / "logs"))
+    assert [step for step, _ in ours["train", "a", "loss"]] == [0, 1, 2, 3, 4, 5]
+    assert {("train", "a/loss"): ours["train", "a", "loss"]} == accumulated(tmp_path / "logs")
+
+
+def test_what_keras_writes_for_tensorboard(store, tmp_path):
+    for split in ("train", "validation"):
+        with writer_of(tmp_path / "logs" / split) as writer:
+            for name in ("epoch_loss", "epoch_accuracy"):
+                writer.add_scalar(name, 0.5, 1, new_style=True)
+    assert series(store, bring_in(store, tmp_path / "logs")) == {
+        (split, "all", name): [(1, 0.5)] for split in ("train", "validation") for name in ("loss", "accuracy")
+    }
+
+
+def test_steps_below_zero_in_event_files(store, tmp_path):
+    with writer_of(tmp_path / "logs") as writer:
+        writer.add_scalar("a/loss", 1, -1)
+    with pytest.raises(ValueError, match="logs: steps must be whole numbers from 0 on"):
+        bring_in(store, tmp_path / "logs")
 
 
 def test_a_folder_of_several_runs_is_not_mixed(store, own, tmp_path):

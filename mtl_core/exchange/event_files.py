@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.compat.tensorflow_stub.errors import DataLossError, OpError
 from tensorboard.summary.writer.record_writer import RecordWriter
@@ -60,21 +61,27 @@ def write_events(store: Store, run: Run, folder: Path) -> list[Path]:
 def read_events(path: Path) -> Iterator[Point]:
     """The numbers in an event file, or in all event files below a folder, in the order in which they were written.
 
+    Where a program says that it began again at a step, what it had written from there on before does not count, as in TensorBoard.
     Raises ValueError for a file that is damaged (one cut off at its end, as a killed program leaves it, is read to there) and
     where there is none.
     """
     files = sorted(file for file in path.rglob(PATTERN) if file.is_file()) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path} holds no event files of TensorBoard: their names contain 'tfevents'")
+    found: dict[str, list[Point]] = {}
     for file in files:
         folder = "" if path in (file.parent, file) else file.parent.relative_to(path).as_posix()
+        points = found.setdefault(folder, [])
         for n_events, event in enumerate(_load(file)):
             if n_events == 0 and not event.file_version:
                 break
+            if event.session_log.status == SessionLog.START:
+                points[:] = [point for point in points if point.step < event.step]
             for value in event.summary.value:
                 number = _number(value)
                 if number is not None:
-                    yield Point(folder, value.tag, event.step, event.wall_time, number)
+                    points.append(Point(folder, value.tag, event.step, event.wall_time, number))
+    return chain.from_iterable(found.values())
 
 
 def _load(file: Path) -> Iterator[Event]:

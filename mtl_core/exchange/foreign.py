@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 
 from mtl_core.config import RunConfig
-from mtl_core.exchange.columns import WHOLE_RUN, read_board, read_csv
+from mtl_core.exchange.columns import LONE, WHOLE_RUN, read_board, read_csv
 from mtl_core.records import SPLITS, Column, Event, RunOutput, Scalars, Split
 from mtl_core.store import Change, EndedRun, Store
 from mtl_core.store.run import new_id
 
 MOST_TASKS = 100
 FOREIGN = "foreign"  # what its config says where we do not know
-LONE = "all"  # the one task of a run that names none
 _LATEST = 4e9  # unix seconds: 2096
 _CLOCK = 1e8  # larger times are unix seconds, smaller ones seconds of training (three years)
 _LOWER = re.compile(r"loss|err|mae|mse|perplex|nll|dist|angle", re.IGNORECASE)  # better when lower
@@ -38,13 +37,17 @@ def bring_in(store: Store, path: str | Path, *, name: str = "", owner: str = "")
     """
     path = Path(path)
     kind = "TensorBoard" if path.is_dir() or "tfevents" in path.name else "CSV"
-    rows = _name_lone_task(_checked(read_board(path) if kind == "TensorBoard" else read_csv(path), path))
+    found = read_board(path) if kind == "TensorBoard" else read_csv(path)
+    left_out = found.attrs.get("left_out", ())
+    rows = _name_lone_task(_checked(found, path))
     began = float(rows["time"].min())
     is_clock = began > _CLOCK
     rows["time"] -= began if is_clock else 0.0
     run = _ended(rows, path, kind, name, created=began if is_clock else time.time())
     items: list[RunOutput] = [_scalars(part, split) for split in SPLITS if len(part := rows[rows["split"] == split])]
     items.append(Event(0, 0.0, _told(rows, kind, path.name)))
+    if left_out:
+        items.append(Event(0, 0.0, f"columns without numbers were left out: {', '.join(left_out)[:200]}"))
     digest = hashlib.sha256(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes()).hexdigest()
     origin = f"imported from {path.name} ({kind})"
     return store.add_ended(run, items, origin=origin, owner=owner, request=f"foreign:{owner}:{digest}")
@@ -55,6 +58,8 @@ def _checked(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
     rows = rows[np.isfinite(rows["step"]) & rows["value"].notna()]
     if rows.empty:
         raise ValueError(f"{path.name} holds no numbers: nothing was imported")
+    if rows["step"].min() < 0:
+        raise ValueError(f"{path.name}: steps must be whole numbers from 0 on")
     places = rows[["epoch", "time"]].to_numpy(np.float64)
     if not (np.isfinite(places).all() and places.min() >= 0 and places.max() <= _LATEST):
         sentence = "epochs and times must be numbers from 0 on (times: seconds of training, or unix seconds)"
@@ -105,10 +110,10 @@ def _name_lone_task(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _scalars(rows: pd.DataFrame, split: Split) -> Scalars:
     """Rows as a block; of two numbers for the same step the last counts."""
-    keys = list(dict.fromkeys(zip(rows["task"], rows["name"], strict=True)))
-    number = {key: n for n, key in enumerate(keys)}
+    column = rows.groupby(["task", "name"], sort=False, observed=True).ngroup().to_numpy()
+    first = rows.iloc[np.unique(column, return_index=True)[1]]
+    keys = list(zip(first["task"], first["name"], strict=True))
     steps, row = np.unique(rows["step"].to_numpy(np.int64), return_inverse=True)
-    column = np.array([number[key] for key in zip(rows["task"], rows["name"], strict=True)])
     values = np.full((len(steps), len(keys)), np.nan, np.float32)
     values[row, column] = rows["value"].to_numpy(np.float64)
     epochs, times = np.zeros(len(steps)), np.zeros(len(steps))
