@@ -1,5 +1,6 @@
 """Curves of other programs: what a column means, what is refused, and TensorBoard both ways, read by TensorBoard itself."""
 
+import io
 import json
 import warnings
 
@@ -8,14 +9,16 @@ import pandas as pd
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from mtl_core import frames
+from mtl_core import compare_runs, frames
 from mtl_core.cli.app import main
 from mtl_core.config import RunConfig
 from mtl_core.estimate import FACT, learn
 from mtl_core.exchange.columns import place_of
 from mtl_core.exchange.event_files import read_events, write_events
 from mtl_core.exchange.foreign import bring_in
+from mtl_core.exchange.spreadsheets import as_csv, quoted, unquoted
 from mtl_core.figures import FIGURES, View
+from mtl_core.frames.compared.curves import export_compared
 from mtl_core.records import Column, Scalars
 from mtl_core.store import Store
 
@@ -95,6 +98,31 @@ def test_our_own_export_comes_back(store, own, tmp_path):
     assert run.spec["origin"] == {"kind": "CSV", "file": "mine.csv"}
     assert run.choices == "a · foreign · foreign"
     assert run.result["test"]["a"].keys() == {"loss", "r2"}
+
+
+FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(1)", "'=1")
+
+
+def test_no_words_in_a_csv_are_a_formula_and_they_come_back_as_they_were(store, tmp_path):
+    names = ",".join(f'"{name}/loss"' for name in FORMULAS[:4])
+    run = store.run(bring_in(store, file(tmp_path, f"step,{names}\n1,-1,2,3,4\n"), name="=1+1"))
+    csv = as_csv(frames.export(store, run.id))
+    cells = [cell for line in csv.splitlines() for cell in line.split(",")]
+    assert [cell for cell in cells if cell[0] in "=+-@"] == ["-1.0"], "numbers stay numbers"
+    again = bring_in(store, file(tmp_path, csv.replace("-1.0", "-9.0"), "again.csv"))
+    assert store.run(again).spec["tasks"] == run.spec["tasks"]
+    assert [task["name"][0] for task in run.spec["tasks"]] == ["=", "+", "-", "@"]
+    assert main(["export", run.id, str(tmp_path / "out"), "--store", str(tmp_path / "store")]) == 0
+    assert (tmp_path / "out" / f"{run.id}.curves.csv").read_text() == csv
+    found = compare_runs(store, [run.id])
+    for part in export_compared(store, found.groups):
+        assert set(pd.read_csv(io.StringIO(as_csv(part)))["run_name"]) == {"'=1+1"}
+
+
+@pytest.mark.parametrize("words", [*FORMULAS, "-0.5", "plain", "", "'", "-", None, 3.0])
+def test_a_word_that_is_quoted_is_read_back(words):
+    assert words in ("-0.5", None, 3.0) or unquoted(quoted(words)) == words
+    assert (quoted(words) == words) == (words not in (*FORMULAS, "-"))
 
 
 def test_a_wide_table(store, tmp_path):

@@ -90,6 +90,8 @@ def _write(parts: Iterator[DataFrame], path: Path, form: str) -> bool:
     first = next(parts, None)
     if first is None:
         return False
+    from mtl_core.exchange.spreadsheets import as_csv
+
     parts = chain([first], parts)
     if form == "parquet":
         _write_parquet(parts, path)
@@ -97,7 +99,7 @@ def _write(parts: Iterator[DataFrame], path: Path, form: str) -> bool:
     with path.open("w", encoding="utf-8", newline="") as file:
         for n, part in enumerate(parts):
             if form == "csv":
-                part.to_csv(file, index=False, header=n == 0, lineterminator="\n")
+                file.write(as_csv(part, header=n == 0))
             else:  # one array of rows (pandas' own writer would cut numbers off after 15 decimals)
                 file.write("[\n" if n == 0 else ",\n")
                 file.write(json_line(part.astype(object).to_dict("records"))[1:-1])

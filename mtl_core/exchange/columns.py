@@ -12,6 +12,7 @@ import pandas as pd
 
 from mtl_core.exchange._dialect import read_table
 from mtl_core.exchange.event_files import read_events
+from mtl_core.exchange.spreadsheets import unquoted
 from mtl_core.records import Split
 
 MOST_BYTES = 500_000_000
@@ -130,7 +131,7 @@ def read_csv(path: Path) -> pd.DataFrame:
 def _named(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """The table with names of ours for the columns that say where a row stands, and without an index of pandas'."""
     table = table.loc[:, [not re.fullmatch(r"Unnamed: \d+", str(column)) for column in table.columns]]
-    names = _of_one_run([str(column).strip() for column in table.columns], path)
+    names = _of_one_run([unquoted(str(column).strip()) for column in table.columns], path)
     low = [name.lower() for name in names]
     for key, known in _KEYS.items():
         found = sorted((known.index(name), n) for n, name in enumerate(low) if name in known)
@@ -157,7 +158,9 @@ def _of_one_run(names: list[str], path: Path) -> list[str]:
 def _tidy(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     rows = _with_places(table)
     for key in ("split", "task", "name"):
-        rows[key] = (table[key] if key in table else pd.Series("", table.index)).fillna("").astype(str).str.strip()
+        rows[key] = (
+            (table[key] if key in table else pd.Series("", table.index)).fillna("").astype(str).str.strip().map(unquoted)
+        )
     rows["split"] = rows["split"].str.lower().map(lambda word: _SPLIT_WORDS.get(word or "train", ""))
     if (rows["split"] == "").any():
         raise ValueError(f"{path.name} names a split other than train, validation and test")

@@ -8,6 +8,7 @@ from mtl_core.comparing import Comparison
 from mtl_core.exchange.compare_report import write_compare_report
 from mtl_core.exchange.compare_tables import results
 from mtl_core.exchange.pictures import write_comparison_picture
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.registry import no_such
 from mtl_core.store import Store
 
@@ -29,6 +30,6 @@ def write(
             raise ValueError(no_such("kind of picture", picture.suffix, (".svg", ".png")))
         write_comparison_picture(store, comparison, figure, picture, form="svg" if form == "svg" else "png", choice=panel)
     if csv is not None:
-        results(store, comparison).to_csv(csv, index=False, lineterminator="\n")
+        csv.write_text(as_csv(results(store, comparison)), encoding="utf-8", newline="\n")
     if html is not None:
         write_compare_report(store, comparison, html)

@@ -12,6 +12,7 @@ from pyarrow import Table
 from pyarrow.parquet import ParquetWriter
 
 from mtl_core.comparing import Comparison
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.frames.compared import Compared
 from mtl_core.frames.compared.curves import EXPORTED, export_compared
 from mtl_core.frames.compared.results import result_frame, result_table
@@ -35,7 +36,7 @@ def write_curves(store: Store, comparison: Comparison, path: Path, form: Literal
         ):
             file.write(f"{','.join(EXPORTED)}\n".encode())
             for part in export_compared(store, comparison.groups):
-                file.write(part.to_csv(index=False, header=False, lineterminator="\n").encode())
+                file.write(as_csv(part, header=False).encode())
         return path
     writer = None
     try:

@@ -6,6 +6,7 @@ from html import escape
 
 import streamlit as st
 
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
@@ -34,7 +35,7 @@ def picture(name: str, compared: Compared, view: View, *, key: str) -> None:
         st.vega_lite_chart(kind.vega(tidy, compared.spec, view), theme=None, width="stretch", key=key)
     st.download_button(
         "CSV",
-        data=lambda: tidy.to_csv(index=False).encode(),
+        data=lambda: as_csv(tidy).encode(),
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",

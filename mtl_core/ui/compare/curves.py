@@ -10,6 +10,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
@@ -145,4 +146,4 @@ def _panel(compared: Compared, task: str, view: View) -> pd.DataFrame:
 def drawn_numbers(drawn: Mapping[str, pd.DataFrame]) -> bytes:
     """The numbers of all panels."""
     named = [tidy.assign(task=task) for task, tidy in drawn.items()]
-    return (pd.concat(named, ignore_index=True) if named else pd.DataFrame()).to_csv(index=False).encode()
+    return as_csv(pd.concat(named, ignore_index=True) if named else pd.DataFrame()).encode()

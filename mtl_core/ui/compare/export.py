@@ -13,6 +13,7 @@ from mtl_core.comparing import Comparison
 from mtl_core.exchange.archive import pack_all
 from mtl_core.exchange.compare_report import compare_report
 from mtl_core.exchange.compare_tables import results, write_curves
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.store import ENDED, Store
 
 NAME = "comparison"
@@ -21,7 +22,7 @@ NAME = "comparison"
 def show(store: Store, found: Comparison) -> None:
     """A button per file; each is made when its button is pressed."""
     with st.container(gap="small", key="compare-export"):
-        _button("Results (CSV)", lambda: results(store, found).to_csv(index=False).encode(), "results.csv", "text/csv")
+        _button("Results (CSV)", lambda: as_csv(results(store, found)).encode(), "results.csv", "text/csv")
         _button(
             "All curves (CSV)",
             lambda: curves(store, found, "csv"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
@@ -71,7 +72,7 @@ def _table(compared: Compared) -> None:
             st.html(settings.table(table, names, usual_values(table), groups_across=across))
             st.download_button(
                 "CSV",
-                data=lambda: table.rename(columns=names).to_csv(index=False).encode(),
+                data=lambda: as_csv(table.rename(columns=names)).encode(),
                 file_name="settings.csv",
                 mime="text/csv",
                 icon=":material/download:",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from mtl_core.comparing import Comparison, Group
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
@@ -53,7 +54,7 @@ def _table(compared: Compared) -> None:
             "on this test split and with these settings; that the others are equal is not shown.</p>"
         )
         with st.container(horizontal=True, gap="small"):
-            _download("CSV", "results.csv", "text/csv", lambda: result_frame(table).to_csv(index=False))
+            _download("CSV", "results.csv", "text/csv", lambda: as_csv(result_frame(table)))
             _download("Markdown", "results.md", "text/markdown", lambda: as_markdown(table))
             _download("LaTeX", "results.tex", "text/x-tex", lambda: as_latex(table))
 
@@ -113,7 +114,7 @@ def _verdicts(compared: Compared) -> None:
             f"test (1945). {rule} p after Holm's correction (1979), below 0.05. <b>What it says.</b> Better or worse holds for new seeds on this data and this test split; no "
             f"difference shown may only mean that there are too few seeds.</p>"
         )
-        _download("CSV", "paired_tests.csv", "text/csv", lambda: verdict_frame(verdicts).to_csv(index=False))
+        _download("CSV", "paired_tests.csv", "text/csv", lambda: as_csv(verdict_frame(verdicts)))
 
 
 def _usual_reference(found: Comparison) -> Group:

@@ -14,6 +14,7 @@ from mtl_core.config import RunConfig
 from mtl_core.estimate import in_words
 from mtl_core.exchange.archive import pack
 from mtl_core.exchange.report import report
+from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.store import ENDED, Run, Store
 from mtl_core.ui import errors, live, status
 
@@ -87,7 +88,7 @@ def archive(store: Store, run_id: str) -> bytes:
 def csv(store: Store, run_id: str) -> bytes:
     """Every number a run has recorded, one a line, written part by part."""
     parts = frames.export_parts(store, run_id)
-    return b"".join(part.to_csv(index=False, header=n == 0).encode() for n, part in enumerate(parts))
+    return b"".join(as_csv(part, header=n == 0).encode() for n, part in enumerate(parts))
 
 
 def _happened(store: Store, run: Run) -> None:
