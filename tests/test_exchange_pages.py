@@ -1,5 +1,7 @@
 """Runs from elsewhere on the pages, and what Watch hands out to take away."""
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from mtl_core.exchange.archive import unpack
 from mtl_core.exchange.foreign import bring_in
+from mtl_core.records import SPLITS
 from mtl_core.store import Store
 from mtl_core.ui.home.record import RECORDED
 from mtl_core.ui.watch import details
@@ -68,4 +71,18 @@ def test_watch_shows_an_imported_run_as_it_was(home, view):
         if view == "Details":
             files = {button.proto.label for button in app.get("download_button")}
             assert {"All numbers (CSV)", "Report (HTML)", "Archive (.mtlrun)"} <= files
+            assert set(details.TABLES.values()) <= files
             assert details.csv(ours, run.id) == details.csv(theirs, run.id)
+
+
+@pytest.mark.parametrize("form", details.TABLES)
+def test_watch_hands_out_every_table(home, form):
+    (home / "mtl.sqlite").write_bytes(RECORDED.read_bytes())
+    with Store.open(str(home / "mtl.sqlite")) as store:
+        (run,) = store.runs()
+        with zipfile.ZipFile(io.BytesIO(details.tables(store, run, form))) as box:
+            names = set(box.namelist())
+    if form == "tensorboard":
+        assert {name.rpartition("/")[0] for name in names} == {run.id, *(f"{run.id}/{split}" for split in SPLITS)}
+    else:
+        assert names == {f"{run.id}.yaml", *(f"{run.id}.{table}.{form}" for table in ("curves", "changes", "gramian"))}

@@ -43,7 +43,7 @@ def export(
     """Write a run for other programs, other people or another installation.
 
     csv, json, parquet: all it recorded, at full resolution, as tables with its config beside them. curves: every number of
-    every step. changes: each task's loss, weight and first-order change at the measured steps. gramian: the inner products
+    every step. changes: each task's loss, weight, first-order change and labels at the measured steps. gramian: the inner products
     of the tasks' gradients there, by stage and half-batch. affinity: how much a step for one task alone would help each
     other one, where that was measured.
 
@@ -64,7 +64,7 @@ def export(
     kept = Store.open(store, read_only=True)
     chosen = kept.run(run)
     if form in TABLES:
-        from mtl_core.cli.tables import write_tables
+        from mtl_core.exchange.tables import write_tables
 
         written = write_tables(kept, chosen, target, form)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,11 +16,18 @@ from mtl_core.estimate import in_words
 from mtl_core.exchange.archive import pack
 from mtl_core.exchange.report import report
 from mtl_core.exchange.spreadsheets import as_csv
+from mtl_core.exchange.tables import zip_tables
 from mtl_core.store import ENDED, Run, Store
 from mtl_core.ui import errors, live, status
 
 LOG_LINES = 200
 EVENTS = 50
+TABLES = {
+    "csv": "All tables (CSV, .zip)",
+    "parquet": "All tables (Parquet, .zip)",
+    "json": "All tables (JSON, .zip)",
+    "tensorboard": "Curves (TensorBoard, .zip)",
+}
 TRACEBACK, MESSAGE = 8000, 600  # signs
 
 
@@ -64,10 +72,13 @@ def show(store: Store, run: Run) -> None:
 
 def _downloads(store: Store, run: Run) -> None:
     st.html(
-        '<p class="mtl-note">Every recorded number at full resolution; a report with all figures, for a browser without a network; '
-        "or the whole run as a file that another installation imports. For one picture, use the menu at a chart's top right.</p>"
+        '<p class="mtl-note">All curves at full resolution; in a .zip with the gradients\' inner products, from which every figure of '
+        "conflict follows, and the config; a report with all figures, for a browser without a network; or the whole run as a file "
+        "that another installation imports. For one picture, use the menu at a chart's top right.</p>"
     )
     _download("All numbers (CSV)", lambda: csv(store, run.id), f"{run.id}.csv", "text/csv", key="csv")
+    for form, label in TABLES.items():
+        _download(label, partial(tables, store, run, form), f"{run.id}.{form}.zip", "application/zip", key=f"tables-{form}")
     _download("Report (HTML)", lambda: report(store, run).encode(), f"{run.id}.html", "text/html", key="html")
     if run.state in ENDED:
         _download("Archive (.mtlrun)", lambda: archive(store, run.id), f"{run.id}.mtlrun", "application/zip", key="archive")
@@ -83,6 +94,12 @@ def archive(store: Store, run_id: str) -> bytes:
     """A run as another installation imports it, without its checkpoint."""
     with TemporaryDirectory() as folder:
         return pack(store, run_id, Path(folder) / "run.mtlrun").read_bytes()
+
+
+def tables(store: Store, run: Run, form: str) -> bytes:
+    """All tables of a run and its config, or its event files, in one zip file."""
+    with TemporaryDirectory() as folder:
+        return zip_tables(store, run, Path(folder) / "tables.zip", form).read_bytes()
 
 
 def csv(store: Store, run_id: str) -> bytes:

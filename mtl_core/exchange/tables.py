@@ -1,27 +1,38 @@
-"""A run's tables on disk, written part by part so that a long run fits in memory."""
+"""A run's tables on disk, written part by part so that a long run fits in memory: all from which its figures follow."""
 
 from __future__ import annotations
 
+import json
+import math
+import zipfile
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
 
-from mtl_core.cli.say import json_line
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pandas import DataFrame
+from pyarrow.parquet import ParquetWriter
 
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-    from mtl_core.records import Affinity, Measurement
-    from mtl_core.store import Run, Store
+from mtl_core import frames
+from mtl_core.config import RunConfig
+from mtl_core.exchange.archive import affinity_parts, measurement_parts
+from mtl_core.exchange.event_files import write_events
+from mtl_core.exchange.spreadsheets import as_csv
+from mtl_core.frames.series import PLACE
+from mtl_core.records import Affinity, Measurement
+from mtl_core.store import Run, Store
 
 
 def write_tables(store: Store, run: Run, folder: Path, form: str) -> list[Path]:
-    """Write all that a run recorded and its config into a folder, and return the files. Raises ValueError, OSError."""
-    from mtl_core import frames
-    from mtl_core.config import RunConfig
-    from mtl_core.exchange.archive import affinity_parts, measurement_parts
+    """Write all that a run recorded and its config into a folder, and return the files. Raises ValueError, OSError.
 
+    Args:
+        form: csv, json or parquet.
+    """
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file: name a folder to write into")
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,10 +52,17 @@ def write_tables(store: Store, run: Run, folder: Path, form: str) -> list[Path]:
     return written
 
 
+def zip_tables(store: Store, run: Run, path: Path, form: str) -> Path:
+    """The same, or for the form tensorboard its event files, in one zip file. Raises ValueError, OSError."""
+    with TemporaryDirectory() as name, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=3) as box:
+        folder = Path(name)
+        for file in (write_events if form == "tensorboard" else partial(write_tables, form=form))(store, run, folder):
+            box.write(file, file.relative_to(folder))
+    return path
+
+
 def _affinity(run: Run, affinities: list[Affinity]) -> DataFrame:
     """[step, epoch, time, task, other, affinity]: what a step for task alone would do for other, a row per ordered pair."""
-    import pandas as pd
-
     tasks = [task["name"] for task in (run.spec or {})["tasks"]]
     rows = [
         (one.step, one.epoch, one.time, task, other, float(one.values[i, j]))
@@ -52,27 +70,25 @@ def _affinity(run: Run, affinities: list[Affinity]) -> DataFrame:
         for i, task in enumerate(tasks)
         for j, other in enumerate(tasks)
     ]
-    return pd.DataFrame(rows, columns=["step", "epoch", "time", "task", "other", "affinity"])
+    return pd.DataFrame(rows, columns=[*PLACE, "task", "other", "affinity"])
 
 
 def _changes(run: Run, measurements: list[Measurement]) -> DataFrame:
-    """[step, epoch, time, task, loss, weight, change], a row per measured step and task."""
-    import pandas as pd
+    """[step, epoch, time, task, loss, weight, change, labelled_a, labelled_b], a row per measured step and task.
 
+    The last two say how many samples of either half-batch had a label: what the whole batch's gradient follows from.
+    """
     tasks = [task["name"] for task in (run.spec or {})["tasks"]]
     rows = [
-        (one.step, one.epoch, one.time, task, float(one.losses[t]), float(one.weights[t]), float(one.changes[t]))
+        (one.step, one.epoch, one.time, task, *(float(part[t]) for part in (one.losses, one.weights, one.changes, *one.counts)))
         for one in measurements
         for t, task in enumerate(tasks)
     ]
-    return pd.DataFrame(rows, columns=["step", "epoch", "time", "task", "loss", "weight", "change"])
+    return pd.DataFrame(rows, columns=[*PLACE, "task", "loss", "weight", "change", "labelled_a", "labelled_b"])
 
 
 def _gramian(run: Run, measurements: list[Measurement]) -> DataFrame:
     """[step, stage, task, half, other, other_half, inner], each pair of half-batch gradients once."""
-    import numpy as np
-    import pandas as pd
-
     spec = run.spec or {}
     tasks, stages = [task["name"] for task in spec["tasks"]], spec["shared_stages"]
     names = np.array([(task, half) for half in "ab" for task in tasks])  # row h·T + t of a Gramian
@@ -90,8 +106,6 @@ def _write(parts: Iterator[DataFrame], path: Path, form: str) -> bool:
     first = next(parts, None)
     if first is None:
         return False
-    from mtl_core.exchange.spreadsheets import as_csv
-
     parts = chain([first], parts)
     if form == "parquet":
         _write_parquet(parts, path)
@@ -102,16 +116,22 @@ def _write(parts: Iterator[DataFrame], path: Path, form: str) -> bool:
                 file.write(as_csv(part, header=n == 0))
             else:  # one array of rows (pandas' own writer would cut numbers off after 15 decimals)
                 file.write("[\n" if n == 0 else ",\n")
-                file.write(json_line(part.astype(object).to_dict("records"))[1:-1])
+                file.write(json.dumps(_plain(part), allow_nan=False)[1:-1])
         if form == "json":
             file.write("\n]\n")
     return True
 
 
-def _write_parquet(parts: Iterator[DataFrame], path: Path) -> None:
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
+def _plain(part: DataFrame) -> list[dict[str, object]]:
+    """Rows as JSON has them: null for what is no number."""
+    rows = part.astype(object).to_dict("records")
+    return [
+        {str(key): None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+        for row in rows
+    ]
 
+
+def _write_parquet(parts: Iterator[DataFrame], path: Path) -> None:
     writer = None
     for part in parts:
         words = part.select_dtypes("category").columns
