@@ -20,6 +20,7 @@ MAX_YAML_BYTES = 64_000
 MAX_DEPTH = 8
 
 Choice = dict[str, Any]  # {"name": …, knob: value}
+CHOICES = ("dataset", "architecture", "weighting")  # the parts of a config that are choices
 
 
 class Training(Knobs):
@@ -129,7 +130,7 @@ class RunConfig(Knobs):
     training: Training = Field(default_factory=Training)
     measure: Measure = Field(default_factory=Measure)
 
-    @field_validator("dataset", "architecture", "weighting", mode="before")
+    @field_validator(*CHOICES, mode="before")
     @classmethod
     def _named(cls, choice: Any) -> Any:
         if isinstance(choice, str):
@@ -215,12 +216,14 @@ def dump_yaml(values: Mapping[str, Any]) -> str:
 def load_yaml(text: str | bytes) -> Any:
     """Plain values from a YAML or JSON text that nobody vouches for. Raises ValueError with the line of the slip."""
     if len(text) > MAX_YAML_BYTES:
-        raise ValueError(f"the config is {len(text):,} bytes long, at most {MAX_YAML_BYTES:,} are read")
+        raise ValueError(
+            f"the config is longer than the {MAX_YAML_BYTES:,} bytes that are read: leave out what it need not say"
+        )
     try:
         slip = _find_slip(text)
         values = None if slip else yaml.load(text, Loader=_PlainLoader)
-    except UnicodeDecodeError:
-        raise ValueError("the config is not a text file in UTF-8") from None
+    except (UnicodeDecodeError, yaml.reader.ReaderError):
+        raise ValueError("the config is not plain text in UTF-8: save it as UTF-8 in a text editor") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark else ""

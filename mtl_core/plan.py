@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 from mtl_core.architectures import ARCHITECTURES, Architecture, Report
 from mtl_core.config import RunConfig
 from mtl_core.datasets import DATASETS, Dataset
-from mtl_core.registry import Knobs, no_such
+from mtl_core.registry import Knobs, Shelf, no_such, without_defaults
 from mtl_core.tasks import Task
 from mtl_core.weightings import WEIGHTINGS, Setting, Weighting
 
@@ -89,6 +90,28 @@ def check(config: RunConfig) -> Plan:
     if config.training.augment and not dataset_class.describe()["can_augment"]:
         raise ValueError(f"dataset {dataset.variant_name()} has no augmentation: set training.augment to 0")
     return Plan(config, dataset, tuple(tasks), architecture, architecture_knobs, weighting, weighting_knobs)
+
+
+def lean(config: RunConfig) -> RunConfig:
+    """The same run in the fewest words: without the knobs, tasks and depth that it has anyway. What does not fit stays.
+
+    >>> lean(RunConfig(dataset={"name": "teacher", "noise": 0.1}, tasks=["a", "b"], architecture={"name": "hard_sharing", "depth": 2}))
+    RunConfig(name='', dataset={'name': 'teacher'}, tasks=None, architecture={'name': 'hard_sharing'}, ...)
+    """
+    values = config.to_mapping()
+    with contextlib.suppress(ValueError):
+        plan = check(config)
+        if plan.task_names == tuple(plan.dataset.default_tasks):
+            values.pop("tasks", None)
+        n_stages = plan.architecture.n_stages(plan.architecture_knobs, plan.dataset.input_shape)
+        if values["architecture"].get("depth") == n_stages:
+            del values["architecture"]["depth"]
+    shelves: dict[str, Shelf[Any]] = {"dataset": DATASETS, "architecture": ARCHITECTURES, "weighting": WEIGHTINGS}
+    for part, shelf in shelves.items():
+        with contextlib.suppress(ValueError):
+            variant, knobs = shelf.parse(values[part])
+            values[part] = {"name": values[part]["name"], **without_defaults(variant.Knobs, knobs.model_dump(mode="json"))}
+    return RunConfig.from_mapping(values)
 
 
 def _choose_tasks(dataset: Dataset, chosen: list[str] | None) -> list[Task]:

@@ -168,6 +168,12 @@ def no_such(noun: str, name: object, known: Iterable[str]) -> str:
     return f"no {noun} is called {shown!r}. {remedy}"
 
 
+def without_defaults(model: type[Knobs], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Only the knobs that were turned: links and YAML stay short."""
+    usual = {knob["name"]: knob["default"] for knob in describe_knobs(model)}
+    return {name: value for name, value in values.items() if value != usual.get(name)}
+
+
 def describe_knobs(model: type[Knobs]) -> list[dict[str, Any]]:
     """Each knob as ``{name, type, title, help, default, minimum, maximum, exclusive_minimum, exclusive_maximum, choices}``.
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import product
@@ -18,14 +18,19 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 
-from mtl_core.config import RunConfig, dump_yaml, load_yaml, set_value
+from mtl_core.config import CHOICES, Measure, RunConfig, dump_yaml, load_yaml, set_value
 from mtl_core.registry import Knobs, explain, no_such
 
 MOST_RUNS = 5_000
 SEED = "training.seed"
 SCHEME = "weighting"
 DEPTH = "architecture.depth"
-NOT_OF_BASELINES = (SCHEME, DEPTH, "measure", "training.device")  # a baseline serves whatever these are
+MEASURE = "measure"
+NOT_OF_BASELINES = (SCHEME, DEPTH, MEASURE, "training.device")  # a baseline serves whatever these are
+_ELSEWHERE = {
+    "name": "name cannot vary: the runs of a sweep are named by their choices",
+    f"{SCHEME}.name": f"vary {SCHEME} itself, as in {SCHEME}: [equal, mgda]: then every scheme gets the same budget",
+}
 Role = Literal["run", "baseline"]
 
 
@@ -64,9 +69,18 @@ class Sweep(Knobs):
         if not isinstance(vary, Mapping):
             raise ValueError("needs settings with lists of values, as in training.lr: [0.001, 0.01]")
         for key, values in vary.items():
+            if key in _ELSEWHERE:
+                raise ValueError(_ELSEWHERE[key])
             if not isinstance(values, list) or not values:
                 raise ValueError(f"{key} needs a list of values, as in {key}: [1, 2]")
-        return {str(key): _each_once(values) for key, values in vary.items()}
+        return {str(key): _each_once(map(_short, values) if key == SCHEME else values) for key, values in vary.items()}
+
+    @field_validator("base", mode="before")
+    @classmethod
+    def _settings(cls, base: Any) -> Any:
+        if not isinstance(base, Mapping):
+            raise ValueError("needs settings as in a run's config, for example dataset: {name: teacher}")
+        return base
 
     @field_validator("per_scheme", mode="before")
     @classmethod
@@ -170,17 +184,18 @@ class Sweep(Knobs):
             return [start | dict(zip(lists, chosen, strict=True)) for chosen in product(*lists.values())]
         dice = random.Random(f"{self.seed}/{self._name_of(scheme)}")
         places = dice.sample(range(n), self.trials)  # without repeats
-        return [start | _pick(lists, place) for place in places]
+        in_order = dict(sorted(lists.items()))  # in whatever order the settings were written, the draw is the same
+        return [start | _pick(in_order, place) for place in places]
 
     def _schemes(self) -> Sequence[Mapping[str, Any] | None]:
-        chosen = self.vary.get(SCHEME)
-        if chosen is None:
-            return [None]
-        schemes = [{"name": one} if isinstance(one, str) else one for one in chosen]
-        for one in schemes:
-            if not isinstance(one, Mapping) or not isinstance(one.get("name"), str):
+        schemes: list[Mapping[str, Any] | None] = []
+        for one in self.vary.get(SCHEME, ()):
+            scheme = {"name": one} if isinstance(one, str) else one
+            if not isinstance(scheme, Mapping) or not isinstance(scheme.get("name"), str):
                 raise ValueError(f"weighting: each value must be a name or {{name: …, knob: value}}, got {one!r}")
-        named = {str(one["name"]) for one in schemes}
+            schemes.append(scheme)
+        schemes = schemes or [None]
+        named = {self._name_of(scheme) for scheme in schemes}
         for name in self.per_scheme:
             if name not in named:
                 raise ValueError(no_such("scheme that per_scheme may name", name, sorted(named)))
@@ -211,10 +226,15 @@ class Sweep(Knobs):
     @staticmethod
     def _config(base: Mapping[str, Any], settings: Mapping[str, Any]) -> RunConfig:
         values = deepcopy(dict(base))
-        for key, value in settings.items():
-            set_value(values, key.split("."), value)
+        # whole parts first, then what they are called: either would take the knobs away that were set before
+        for key in sorted(settings, key=lambda key: (key.count("."), not key.endswith(".name"))):
+            value = deepcopy(settings[key])
+            set_value(values, key.split("."), {"name": value} if key in CHOICES and isinstance(value, str) else value)
         values.pop("name", None)  # the run's choices name it
-        return RunConfig.from_mapping(values)
+        config = RunConfig.from_mapping(values)
+        if config.architecture.get("depth") == 0 and config.weighting == {"name": "equal"}:
+            config = config.model_copy(update={MEASURE: Measure()})  # it shares nothing, so nothing would be measured
+        return config
 
 
 @dataclass(frozen=True)
@@ -240,9 +260,19 @@ def _pick(lists: Mapping[str, list[Any]], place: int) -> dict[str, Any]:
     return settings
 
 
-def _each_once(values: list[Any]) -> list[Any]:
-    """Without repeats: 1 and true are two values."""
-    return list({json.dumps(value, sort_keys=True, default=str): value for value in values}.values())
+def _each_once(values: Iterable[Any]) -> list[Any]:
+    """Without repeats: 1 and true are two values, 1 and 1.0 are one."""
+    return list({_mark(value): value for value in values}.values())
+
+
+def _mark(value: Any) -> str:
+    is_whole = isinstance(value, float) and value.is_integer()
+    return json.dumps(int(value) if is_whole else value, sort_keys=True, default=str)
+
+
+def _short(scheme: Any) -> Any:
+    """A name alone says the same as a name without knobs."""
+    return scheme["name"] if isinstance(scheme, Mapping) and set(scheme) == {"name"} else scheme
 
 
 def _too_many() -> str:

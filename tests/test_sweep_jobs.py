@@ -210,6 +210,45 @@ def test_a_demonstration_shows_sweeps_and_changes_none(store, monkeypatch):
     assert jobs.sweep_outlook(store, sweep("mgda")).n_runs == 2
 
 
+# In other words
+
+
+LONG = {
+    "name": "long",
+    "dataset": {**TEACHER["dataset"], "noise": 0.1, "target_scale": [1]},
+    "tasks": ["a", "b"],
+    "architecture": {"name": "hard_sharing", "trunk": "auto", "depth": 2},
+    "weighting": {"name": "equal", "heads": "published"},
+    "training": {**TEACHER["training"], "lr": 0.001},
+    "measure": {"every": "auto"},
+}
+
+
+def test_a_sweep_in_more_words_is_the_same_sweep(store):
+    vary = {"weighting": ["equal", "mgda"], "training.seed": [0, 1]}
+    first = jobs.submit_sweep(store, Sweep.from_mapping({"base": TEACHER, "vary": vary}))
+    again = Sweep.from_mapping({"base": LONG, "vary": vary})
+    assert jobs.sweep_outlook(store, again).n_here == 6
+    assert jobs.submit_sweep(store, again) == first
+    assert len(store.runs()) == 6
+
+
+def test_baselines_are_found_again_by_a_sweep_that_measures_and_shares_otherwise(store):
+    jobs.submit_sweep(store, sweep("equal", seeds=(0, 1)))
+    base = {**LONG, "measure": {"every": 5}}
+    other = Sweep.from_mapping({"base": base, "vary": {"architecture.depth": [1], "training.seed": [0, 1]}})
+    ahead = jobs.sweep_outlook(store, other)
+    assert (ahead.n_runs, ahead.n_here) == (4, 2)
+
+
+def test_what_another_data_set_would_have_otherwise_is_kept(store):
+    base = {**LONG, "training": {**TEACHER["training"], "device": "cpu"}}
+    asked = Sweep.from_mapping({"base": base, "vary": {"dataset.n_tasks": [2, 3], "architecture.layers": [2, 3]}})
+    configs = [member.config for member in jobs.sweep_outlook(store, asked).sweep.members()]
+    assert {tuple(config.tasks) for config in configs} == {("a", "b")}
+    assert {config.architecture["depth"] for config in configs} == {0, 2}
+
+
 # Again by itself
 
 
@@ -410,6 +449,35 @@ def test_a_sweep_handed_in_on_the_command_line_is_found_again(store, file, capsy
     assert "failed: no such thing" in said.err
 
 
+def test_a_sweep_rests_and_is_given_up_on_the_command_line(store, file, capsys):
+    arguments = ["sweep", file, "--json", "--store", store.url]
+    assert main([*arguments, "--pause"]) == 2
+    assert "not handed in" in capsys.readouterr().err
+    assert main([*arguments, "--pause", "--cancel"]) == 2
+    assert "take one" in capsys.readouterr().err
+    assert main([*arguments, "--no-wait"]) == 0
+    sweep_id = json.loads(capsys.readouterr().out)["sweep"]
+    for option, state in (("--pause", "paused"), ("--cancel", "cancelled")):
+        assert main([*arguments, option]) == 0
+        answer = json.loads(capsys.readouterr().out)
+        assert (answer["sweep"], answer["state"], store.sweep(sweep_id).state) == (sweep_id, state, state)
+    assert states(store, sweep_id) == ["stopped"] * 3
+    assert main([*arguments, "--no-wait"]) == 0
+    assert states(store, sweep_id) == ["queued"] * 3
+
+
+def test_who_waits_for_a_sweep_hears_that_it_was_cancelled(store, file, capsys):
+    def cancel():
+        until(is_waiting)
+        jobs.cancel_sweep(store, store.sweeps()[0].id)
+
+    hand = threading.Thread(target=cancel)
+    hand.start()
+    assert main(["sweep", file, "--json", "--store", store.url]) == 1
+    hand.join()
+    assert "the sweep was cancelled: the same command again goes on" in capsys.readouterr().err
+
+
 def is_waiting() -> bool:
     """Whether the main thread waits for a sweep."""
     frame = sys._current_frames()[threading.main_thread().ident]
@@ -452,10 +520,12 @@ def test_control_c_ends_the_waiting_and_not_the_sweep(store, file, capsys):
         ("varry: {}", "Did you mean 'vary'"),
         ("- 1", "a sweep is a mapping"),
         ("a: [", "no YAML"),
+        (b"name: \xff\xfe\xff", "save it as UTF-8"),
+        ("#" * 70_000, "longer than the 64,000 bytes"),
     ],
 )
 def test_slips_on_the_command_line_are_one_sentence(store, tmp_path, capsys, text, part):
-    (tmp_path / "slip.yaml").write_text(text)
+    (tmp_path / "slip.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert main(["sweep", str(tmp_path / "slip.yaml"), "--json", "--store", store.url]) == 2
     said = capsys.readouterr()
     assert said.out == ""

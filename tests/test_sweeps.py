@@ -78,6 +78,10 @@ def test_unequal_budgets_are_refused() -> None:
         ({"vary": {"weighting": ["equal"]}, "per_scheme": {"cagrad": {"c": [0.1]}}}, "scheme that per_scheme may name"),
         ({"vari": {}}, "Did you mean 'vary'"),
         ({"trials": 0}, "trials"),
+        ({"per_scheme": {"cagrad": {"c": [0.1]}}}, "per_scheme may name is called 'cagrad'. There are: equal"),
+        ({"vary": {"weighting.name": ["mgda", "equal"]}}, "vary weighting itself"),
+        ({"vary": {"name": ["a", "b"]}}, "named by their choices"),
+        ({"base": None}, "as in a run's config"),
         ({"search": "bayes"}, "'grid' or 'random'"),
         ({"vary": {"training.seed": list(range(100)), "training.lr": [i / 1000 for i in range(1, 100)]}}, f"{MOST_RUNS:,}"),
     ],
@@ -142,3 +146,36 @@ def test_the_remedy_for_unequal_budgets_is_one(search: str, remedy: str) -> None
         sweep(**values, search=search)
     found = sweep(**values, search="random", trials=2, baselines=False).members()
     assert sorted(member.config.weighting["name"] for member in found) == ["cagrad"] * 2 + ["equal"] * 2
+
+
+def test_a_draw_does_not_depend_on_the_order_in_which_the_settings_are_written() -> None:
+    vary = {"training.lr": [n / 1000 for n in range(1, 21)], "training.l1": [n / 100 for n in range(10)]}
+    written = sweep(vary=vary, search="random", trials=5)
+    turned = sweep(vary=dict(reversed(vary.items())), search="random", trials=5)
+    assert {member.key for member in turned.members()} == {member.key for member in written.members()}
+
+
+def test_values_in_other_words_are_no_other_values() -> None:
+    one = sweep(vary={"weighting": ["equal", {"name": "equal"}, "mgda"], "training.lr": [1, 1.0, 2], "training.seed": [0, 0.0]})
+    assert one.vary == {"weighting": ["equal", "mgda"], "training.lr": [1.0, 2], "training.seed": [0.0]}
+    assert [member.role for member in one.members()] == ["baseline"] * 2 + ["run"] * 4
+
+
+@pytest.mark.parametrize("turn", [list, lambda items: list(reversed(items))])
+@pytest.mark.parametrize("whole", ["hard_sharing", {"name": "hard_sharing", "width": 8}])
+def test_a_whole_part_and_a_knob_of_it_vary_together_in_either_order(turn, whole) -> None:
+    vary = dict(turn([("architecture", [whole]), ("architecture.depth", [1, 2])]))
+    asked = sweep(vary=vary, baselines=False)
+    assert [member.config.architecture["depth"] for member in asked.members()] == [1, 2]
+    assert asked == sweep(vary=vary, baselines=False), "expanding it changes nothing of it"
+    assert asked.vary["architecture"] == [whole]
+
+
+def test_a_baseline_is_the_same_run_whatever_is_measured() -> None:
+    def baseline(**values: object) -> str:
+        asked = Sweep.from_mapping({"base": {**TEACHER, **values}, "vary": {"architecture.depth": [0, 1]}})
+        assert [member.role for member in asked.members()] == ["baseline", "run"]
+        return asked.members()[0].key
+
+    assert baseline() == baseline(measure={"every": 5}) == baseline(measure={"affinity_every": 7})
+    assert baseline() != baseline(training={"steps": 51})

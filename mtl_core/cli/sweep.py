@@ -25,18 +25,27 @@ def sweep(
     store: StoreUrl = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which runs it means and how long they take.")] = False,
     no_wait: Annotated[bool, typer.Option("--no-wait", help="Hand it in and leave it to the background.")] = False,
+    pause: Annotated[bool, typer.Option("--pause", help="Let it rest; the same command without --pause goes on.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Give it up; what is finished stays.")] = False,
 ) -> int:
     """Train every run of a sweep in the background and wait for it. Ctrl-C ends the waiting, not the sweep."""
     from mtl_core import jobs
     from mtl_core.store import Store
     from mtl_core.sweeps import Sweep
 
+    if dry_run + no_wait + pause + cancel > 1:
+        raise ValueError("--dry-run, --no-wait, --pause and --cancel exclude each other: take one")
     asked = Sweep.from_yaml(read_source(file))
     kept = Store.open(store)
     outlook = jobs.sweep_outlook(kept, asked)
     (note if as_json else answer)(_in_words(outlook))
     if dry_run:
-        _say_plan(asked, outlook, as_json=as_json)
+        _say_plan(outlook, as_json=as_json)
+        return 0
+    if pause or cancel:
+        sweep_id = _handed_in(kept, outlook)
+        (jobs.pause_sweep if pause else jobs.cancel_sweep)(kept, sweep_id)
+        _say_end(kept, jobs.sweep_progress(kept, sweep_id), as_json=as_json)
         return 0
     sweep_id = jobs.submit_sweep(kept, asked)
     has_left = False
@@ -45,12 +54,24 @@ def sweep(
     except KeyboardInterrupt:
         has_left = True
         progress = jobs.sweep_progress(kept, sweep_id)
-    if progress.state != "finished":
+    if progress.state == "cancelled":
+        note("the sweep was cancelled: the same command again goes on where it was")
+    elif progress.state != "finished":
         note(f"the sweep is {progress.state} in the background: the same command again waits for it")
     _say_end(kept, progress, as_json=as_json)
     if has_left:
         return CONTROL_C
-    return int(progress.state == "finished" and not NOT_WELL.isdisjoint(progress.states))
+    return int(progress.state == "cancelled" or (progress.state == "finished" and not NOT_WELL.isdisjoint(progress.states)))
+
+
+def _handed_in(store: Store, outlook: Outlook) -> str:
+    """The id of that sweep. Raises LookupError if it was never handed in."""
+    from mtl_core.store.sweeps import identify
+
+    sweep_id = identify(outlook.sweep, "")
+    if all(one.id != sweep_id for one in store.sweeps()):
+        raise LookupError(f"this sweep was not handed in to {store.folder} yet: nothing is to pause or to cancel there")
+    return sweep_id
 
 
 def _in_words(outlook: Outlook) -> str:
@@ -61,7 +82,7 @@ def _in_words(outlook: Outlook) -> str:
     return f"{outlook.n_runs} runs{done}{time_left}"
 
 
-def _say_plan(asked: Any, outlook: Outlook, *, as_json: bool) -> None:
+def _say_plan(outlook: Outlook, *, as_json: bool) -> None:
     """The runs that it means, without any being started."""
     found = [
         {
@@ -70,13 +91,13 @@ def _say_plan(asked: Any, outlook: Outlook, *, as_json: bool) -> None:
             **_choices(member.config.to_mapping(), None),
             "seconds": outlook.expected[member.key],
         }
-        for member in asked.members()
+        for member in outlook.sweep.members()
     ]
     if as_json:
         answer(
             json_line(
                 {
-                    "name": asked.name,
+                    "name": outlook.sweep.name,
                     "n_runs": outlook.n_runs,
                     "n_finished": outlook.n_finished,
                     "seconds": outlook.seconds,

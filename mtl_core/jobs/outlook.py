@@ -31,11 +31,13 @@ AROUND_S = 1.0  # of a run, beside its steps: the data set, the first and last v
 class Outlook:
     """What handing in a sweep means.
 
+    ``sweep``: the same in the fewest words, as it will be kept;
     ``n_runs`` runs in all, of which ``n_finished`` are finished already, in this sweep or another, and ``n_here`` are in the store
     in whatever state; ``seconds`` until the last one ends if nothing else is to do; ``expected`` seconds of training by member
     key; ``refusal``: why it may not be handed in, empty if it may.
     """
 
+    sweep: Sweep
     n_runs: int
     n_finished: int
     seconds: float
@@ -64,6 +66,7 @@ def look_ahead(store: Store, sweep: Sweep, *, apart: str = "") -> Outlook:
         with contextlib.suppress(OSError):
             learn(store)
     known = devices()
+    sweep = _lean(sweep)
     states = store.states_of(sweep, apart=apart)
     seen: dict[str, float] = {}
     expected, waiting, n_finished = {}, [], 0
@@ -74,7 +77,7 @@ def look_ahead(store: Store, sweep: Sweep, *, apart: str = "") -> Outlook:
         else:
             waiting.append((member.config.training.device, expected[member.key]))
     seconds = duration(waiting, load=_load(store))
-    return Outlook(len(expected), n_finished, seconds, expected, len(states))
+    return Outlook(sweep, len(expected), n_finished, seconds, expected, len(states))
 
 
 def sweep_progress(store: Store, sweep_id: str) -> SweepProgress:
@@ -122,6 +125,20 @@ def duration(waiting: Iterable[tuple[str, float]], *, running: Iterable[tuple[st
         end = max(end, over)
         heapq.heapreplace(earliest(wanted), over)
     return end
+
+
+def _lean(sweep: Sweep) -> Sweep:
+    """The same sweep with its base in the fewest words: in whatever words it was asked for, on the page or in a file, its runs are
+    found to be those that are here already."""
+    asked = RunConfig.from_mapping(sweep.base)
+    base = importlib.import_module("mtl_core.plan").lean(asked).to_mapping()
+    del base["name"]  # the runs are named by their choices
+    varied = {key.partition(".")[0] for key in sweep.vary}
+    if "dataset" in varied and asked.tasks is not None:  # another data set has other tasks anyway
+        base["tasks"] = asked.tasks
+    if not varied.isdisjoint(("dataset", "architecture")) and "depth" in asked.architecture:
+        base["architecture"]["depth"] = asked.architecture["depth"]
+    return sweep.model_copy(update={"base": base})
 
 
 def _seconds(store: Store, config: RunConfig, device: str, seen: dict[str, float]) -> float:

@@ -25,7 +25,7 @@ def sweep_outlook(store: Store, sweep: Sweep, *, owner: str = "") -> Outlook:
     apart = _apart(owner)
     ahead = look_ahead(store, sweep, apart=apart)
     try:
-        check_submit(store, owner, n_runs=_n_more(store, sweep, apart))
+        check_submit(store, owner, n_runs=_n_more(store, ahead.sweep, apart))
     except NotAllowed as refused:
         return replace(ahead, refusal=str(refused))
     return ahead
@@ -45,8 +45,8 @@ def submit_sweep(store: Store, sweep: Sweep, *, owner: str = "") -> str:
     apart = _apart(owner)
     ahead = look_ahead(store, sweep, apart=apart)
     with Desk.of(store).turn("submit"):  # counting against the quota and queueing are one act
-        check_submit(store, owner, n_runs=_n_more(store, sweep, apart))
-        sweep_id = store.add_sweep(sweep, owner, apart=apart, expected=ahead.expected)
+        check_submit(store, owner, n_runs=_n_more(store, ahead.sweep, apart))
+        sweep_id = store.add_sweep(ahead.sweep, owner, apart=apart, expected=ahead.expected)
         _take_up(store, sweep_id, again=("stopped", "failed", "interrupted"))
     _wake(store)
     return sweep_id

@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mtl_core.config import RunConfig, load_yaml
+from mtl_core.config import CHOICES, RunConfig, load_yaml
 from mtl_core.registry import no_such
 
-CHOICES = ("dataset", "architecture", "weighting")
 GROUPS = ("training", "measure")
 MAX_PARAMS = 80
 MAX_VALUE = 400

@@ -10,14 +10,13 @@ import streamlit as st
 
 from mtl_core.figures import Answer, draw_arrows, draw_gains, gains_in_words
 from mtl_core.palette import task_colours
-from mtl_core.registry import parse_knobs
+from mtl_core.registry import parse_knobs, without_defaults
 from mtl_core.ui import errors, forms, frame, live
 from mtl_core.ui.links import to_params
 from mtl_core.ui.methods.answers import answers
 from mtl_core.ui.methods.list import own_first
 from mtl_core.ui.methods.scene import LARGEST_LOSS, LONGEST, MAX_SEED, MOST_TASKS, PRESETS, Pull, Scene, command
 from mtl_core.ui.methods.state import KEY, Memory, slider_value
-from mtl_core.ui.train.drafts import without_defaults
 from mtl_core.weightings import WEIGHTINGS
 
 WITHOUT_EFFECT = {"heads", "on"}  # two arrows have no heads and no representation

@@ -53,9 +53,8 @@ def look_ahead(store: Store, sweep: Sweep) -> dict[str, Any]:
 @st.cache_data(show_spinner="Counting the runs and judging their time …", ttl=FRESH_S, max_entries=64)
 def _look_ahead(_store: Store, url: str, content: str, owner: str, mode: str) -> dict[str, Any]:
     del url, mode  # parts of the key
-    sweep = Sweep.from_mapping(json.loads(content))
-    ahead = jobs.sweep_outlook(_store, sweep, owner=owner)
-    members = sweep.members()
+    ahead = jobs.sweep_outlook(_store, Sweep.from_mapping(json.loads(content)), owner=owner)
+    members = ahead.sweep.members()
     per_scheme = Counter(member.config.weighting["name"] for member in members if member.role == "run")
     return {
         "n_runs": ahead.n_runs,

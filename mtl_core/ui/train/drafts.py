@@ -8,7 +8,7 @@ from typing import Any
 from mtl_core.architectures import ARCHITECTURES
 from mtl_core.config import Measure, RunConfig, Training
 from mtl_core.datasets import DATASETS
-from mtl_core.registry import Knobs, Shelf, describe_knobs, no_such, parse_knobs
+from mtl_core.registry import Knobs, Shelf, no_such, parse_knobs, without_defaults
 from mtl_core.weightings import WEIGHTINGS
 
 SHELVES: dict[str, Shelf[Any]] = {"dataset": DATASETS, "architecture": ARCHITECTURES, "weighting": WEIGHTINGS}
@@ -28,12 +28,6 @@ def mend(values: Mapping[str, Any]) -> tuple[RunConfig, list[str]]:
     mended["training"] = _mend_knobs(Training, values.get("training"), "training", slips)
     mended["measure"] = _mend_knobs(Measure, values.get("measure"), "measure", slips)
     return RunConfig.from_mapping(mended), slips
-
-
-def without_defaults(model: type[Knobs], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the knobs that were turned: links and YAML stay short."""
-    usual = {knob["name"]: knob["default"] for knob in describe_knobs(model)}
-    return {name: value for name, value in values.items() if value != usual.get(name)}
 
 
 def _mend_choice(shelf: Shelf[Any], choice: Any, part: str, slips: list[str]) -> dict[str, Any]:

@@ -15,10 +15,9 @@ from mtl_core.config import Measure, RunConfig, Training
 from mtl_core.datasets import DATASETS
 from mtl_core.figures import FIGURES, View
 from mtl_core.frames import report_frame
-from mtl_core.registry import Shelf, describe_knobs
+from mtl_core.registry import Shelf, describe_knobs, without_defaults
 from mtl_core.ui import forms, frame, live
 from mtl_core.ui.train.draft_state import Draft
-from mtl_core.ui.train.drafts import without_defaults
 from mtl_core.weightings import WEIGHTINGS
 
 FOLDED = {"scale", "heads"}  # knobs that every scheme has: folded away below its own
