@@ -206,6 +206,18 @@ def set_value(values: dict[str, Any], keys: list[str], value: Any) -> None:
     values[last] = value
 
 
+def get_value(values: Mapping[str, Any], key: str) -> Any:
+    """What a config's plain values hold at ``key.key``; None where there is nothing.
+
+    >>> get_value({"training": {"lr": 0.1}}, "training.lr"), get_value({"tasks": ["a"]}, "tasks.a")
+    (0.1, None)
+    """
+    found: Any = values
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
 def dump_yaml(values: Mapping[str, Any]) -> str:
     """Text that ``load_yaml`` reads back to equal values."""
     # PyYAML writes these three line breaks as they are and reads them back as others: let it escape them

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Literal
+from typing import Literal
 
 import streamlit as st
 
 from mtl_core import jobs
+from mtl_core.config import get_value
 from mtl_core.estimate import in_words
 from mtl_core.palette import state_colours
 from mtl_core.store import Run, State, Store, StoredMember, StoredSweep
+from mtl_core.sweeps import Sweep
 from mtl_core.ui import errors, frame, status, visitor
 from mtl_core.ui.compare import state as compare_state
 from mtl_core.ui.sweeps import links as sweep_links
@@ -190,9 +193,7 @@ def told(sweep: StoredSweep, member: StoredMember, run: Run) -> str:
     parts = ["baseline" if member.role == "baseline" else str(run.config["weighting"]["name"])]
     knobs = [f"weighting.{knob}" for knobs in sweep.config["per_scheme"].values() for knob in knobs]
     for key in dict.fromkeys([*sweep.config["vary"], *knobs]):
-        value: Any = run.config
-        for part in key.split("."):
-            value = value.get(part) if isinstance(value, Mapping) else None
+        value = get_value(run.config, key)
         if key != "weighting" and value is not None:
             parts.append(f"{key.rpartition('.')[2]} {values.one(value)[:40]}")
     return " · ".join(parts)
@@ -246,13 +247,20 @@ def _again(store: Store, sweep_id: str, *, owner: str) -> None:
 
 
 def _settings(sweep: StoredSweep) -> None:
-    """Back to Train with the form filled: to look at what it varies, or to vary more."""
-    if st.button(
-        "Open on Train", key=f"sweep-train-{sweep.id}", icon=":material/tune:", help="Fills the form with this sweep."
-    ):
-        with errors.say_errors("This version of the program cannot read the sweep's settings."):
-            params = sweep_links.of_stored(sweep.sweep())
-            st.switch_page("pages/train.py", query_params=params)
+    """Back to Train with the form filled: to look at what it varies, or to vary more.
+
+    A link: the browser follows it by itself, where a button would ask for the other page amid the ticks of this one.
+    """
+    with contextlib.suppress(ValueError):  # settings that this version of the program cannot read
+        params = sweep_links.of_stored(Sweep.model_validate(sweep.config))  # its runs need not be counted for that
+        st.page_link(
+            "pages/train.py",
+            label="Open on Train",
+            icon=":material/tune:",
+            help="Fills the form with this sweep.",
+            query_params=params,
+            width="content",
+        )
 
 
 def _delete(store: Store, sweep: StoredSweep) -> None:
