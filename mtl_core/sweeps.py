@@ -140,6 +140,19 @@ class Sweep(Knobs):
         """The seeds that every combination runs with."""
         return self.vary.get(SEED) or [self._base().training.seed]
 
+    @property
+    def budgets(self) -> dict[str, int]:
+        """How many runs each scheme has, baselines apart; one that is listed with several knobs has as many times more.
+
+        >>> Sweep(vary={"weighting": ["equal", {"name": "fixed", "weights": [1, 2]}, {"name": "fixed", "weights": [2, 1]}]}).budgets
+        {'equal': 1, 'fixed': 2}
+        """
+        found: dict[str, int] = {}
+        for scheme, combinations in zip(self._schemes(), self._chosen(), strict=True):
+            name = self._name_of(scheme)
+            found[name] = found.get(name, 0) + len(combinations) * len(self.seeds)
+        return found
+
     def _chosen(self) -> list[list[dict[str, Any]]]:
         """The combinations of each scheme, as many for each."""
         schemes, chosen, n = self._schemes(), [], 0

@@ -179,6 +179,9 @@ def test_out_of_memory_is_known_however_it_is_said():
         assert "smaller batch" in ending.reason
     assert "the GPU ran out" in endings.of_error(torch.OutOfMemoryError("x"), step=1, device="cuda:0", way_on="").reason
     assert not endings.is_out_of_memory(RuntimeError("shapes do not match"))
+    unread = ValueError("the checkpoint does not fit this version of the network")
+    unread.__cause__ = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+    assert "ran out of memory" in endings.of_error(unread, step=0, device="cpu", way_on="").reason
     assert not endings.is_disk_full(OSError("unplugged"))
 
 

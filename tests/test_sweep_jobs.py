@@ -19,7 +19,7 @@ from mtl_core.config import RunConfig
 from mtl_core.jobs import endings
 from mtl_core.jobs.desk import Desk
 from mtl_core.jobs.identity import identify, machine
-from mtl_core.jobs.outlook import duration
+from mtl_core.jobs.outlook import LOAD_FACT, duration
 from mtl_core.jobs.revival import AGAIN, ON, revive
 from mtl_core.jobs.supervisor import in_turn
 from mtl_core.store import Run, Store
@@ -377,6 +377,24 @@ def test_a_duration_knows_places_and_that_workers_come_one_at_a_time(monkeypatch
     assert duration([("cpu", 9.0), ("cuda:7", 30.0)], load=5) == 36
 
 
+def test_the_first_worker_of_a_store_has_to_come_up_first(store):
+    asked = sweep("equal", baselines=False)
+    store.put(LOAD_FACT, 20.0)
+    cold = jobs.sweep_outlook(store, asked).seconds
+    handle = os.open(Desk.of(store).lock_path, os.O_RDWR)
+    Desk.of(store).sign(handle, identity=identify(), is_warm=True)
+    os.close(handle)
+    assert jobs.sweep_outlook(store, asked).seconds == pytest.approx(cold - 20)
+
+
+def test_a_store_that_cannot_be_written_is_a_sentence(store):
+    (store.folder / ".jobs").rename(store.folder / "moved")
+    (store.folder / ".jobs").write_text("a file where the folder should be")
+    with pytest.raises(OSError, match="cannot be written"):
+        jobs.submit_sweep(store, sweep("equal"))
+    assert store.sweeps() == []
+
+
 def test_the_time_left_follows_what_the_finished_runs_took(store):
     sweep_id = jobs.submit_sweep(store, sweep("equal", seeds=tuple(range(5)), baselines=False))
     before = jobs.sweep_progress(store, sweep_id).seconds_left
@@ -418,6 +436,22 @@ def test_a_dry_run_says_which_runs_and_starts_none(store, file, capsys):
     assert "3 runs; about" in out
     assert "cagrad c=0.2" in out
     assert store.runs() == []
+
+
+def test_what_else_varies_and_unequal_budgets_are_told_beforehand(store, tmp_path, capsys):
+    schemes = ["equal", {"name": "cagrad", "c": 0.2}, {"name": "cagrad", "c": 0.4}]
+    asked = {"base": TEACHER, "vary": {"weighting": schemes, "training.lr": [0.1, 0.01], "dataset.train": [100]}}
+    (tmp_path / "wide.yaml").write_text(json.dumps(asked))
+    arguments = ["sweep", str(tmp_path / "wide.yaml"), "--store", store.url]
+    assert main([*arguments, "--dry-run", "--json"]) == 0
+    said = capsys.readouterr()
+    assert [run["varied"] for run in json.loads(said.out)["runs"]] == [
+        {"training.lr": lr, "dataset.train": 100} for lr in [0.1, 0.01] * 4
+    ]
+    assert "8 runs; about" in said.err
+    assert "; unequal budgets: equal 2, cagrad 4\n" in said.err
+    assert main([*arguments, "--no-wait"]) == 0
+    assert "lr 0.01, train 100" in capsys.readouterr().out
 
 
 def test_a_sweep_handed_in_on_the_command_line_is_found_again(store, file, capsys):

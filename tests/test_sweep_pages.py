@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
@@ -111,6 +112,7 @@ def test_any_list_of_values_survives_a_line_of_text(values):
         (", ".join(map(str, range(10_000))), "at most 10,000 are read"),
         (",".join("1" * 2_000), "more than 1,000 values"),
         ("0..999999999", "no range of at most 1,000"),
+        ("0..1000000000", "no range of at most 1,000"),
         ("5..1", "write the smaller one first"),
         ("[" * 60, "no list of values"),
     ],
@@ -448,6 +450,15 @@ def test_however_often_it_is_pressed_it_is_one_sweep(store):
     assert "3 new; 6 are here already" in html(app)
 
 
+def test_depth_0_of_equal_weights_counts_although_it_is_the_baseline(store):
+    app = visit(
+        "train", **{**FORM, "vary.weighting": "equal, mgda", "vary.architecture.depth": "0, 1", "vary.training.seed": "0"}
+    )
+    shown = html(app)
+    assert "<b>2 runs</b><small>Equal weights, MGDA</small>" in shown
+    assert "1 run: separate networks" in shown
+
+
 def test_a_demonstration_says_that_nothing_can_be_started(store, monkeypatch):
     monkeypatch.setenv("MTL_EXPLORER_MODE", "demo")
     app = visit("train", **FORM)
@@ -541,7 +552,8 @@ def test_a_refused_button_is_a_sentence(store):
 def test_open_on_train_fills_the_form(store):
     sweep_id = hand_in(store, training_lr=[0.1, 0.01])
     app = visit("compare", runs=sweep_id)
-    click(app, "Open on Train")
+    (link,) = [one for one in app.get("page_link") if one.proto.label == "Open on Train"]
+    app = visit("train", **{key: text for key, (text,) in parse_qs(link.proto.query_string).items()})
     assert draft(app).is_sweep
     assert draft(app).sweep == store.sweep(sweep_id).sweep().model_copy(update={"base": {}})
     assert "all are here already" in html(app)

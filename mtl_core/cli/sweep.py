@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line, note, number, table
 from mtl_core.cli.train import read_source
+from mtl_core.config import get_value
+from mtl_core.sweeps import DEPTH, SCHEME, SEED
 
 if TYPE_CHECKING:
     from mtl_core.jobs import Outlook, SweepProgress
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
 
 CONTROL_C = 130  # what a shell says of a program that was ended with Ctrl-C
 NOT_WELL = {"failed", "interrupted", "stopped"}  # a diverged run has given its answer
-HEAD = ("run", "role", "weighting", "depth", "seed", "state", "test loss by task")
+HEAD = ("run", "role", "weighting", "depth", "seed", "also varied", "state", "test loss by task")
 
 
 def sweep(
@@ -79,7 +82,10 @@ def _in_words(outlook: Outlook) -> str:
 
     done = f", {outlook.n_finished} of them finished already" if outlook.n_finished else ""
     time_left = f"; about {in_words(outlook.seconds)}" if outlook.seconds else ""
-    return f"{outlook.n_runs} runs{done}{time_left}"
+    budgets = {scheme: n for scheme, n in outlook.sweep.budgets.items() if scheme != "fixed"}  # a front has a run per mix
+    apart = ", ".join(f"{scheme} {n}" for scheme, n in budgets.items())
+    unequal = f"; unequal budgets: {apart}" if len(set(budgets.values())) > 1 else ""
+    return f"{outlook.n_runs} {'run' if outlook.n_runs == 1 else 'runs'}{done}{time_left}{unequal}"
 
 
 def _say_plan(outlook: Outlook, *, as_json: bool) -> None:
@@ -88,7 +94,7 @@ def _say_plan(outlook: Outlook, *, as_json: bool) -> None:
         {
             "key": member.key,
             "role": member.role,
-            **_choices(member.config.to_mapping(), None),
+            **_choices(member.config.to_mapping(), None, outlook.sweep.vary),
             "seconds": outlook.expected[member.key],
         }
         for member in outlook.sweep.members()
@@ -106,8 +112,8 @@ def _say_plan(outlook: Outlook, *, as_json: bool) -> None:
             )
         )
         return
-    rows = [(one["role"], _scheme(one), one["depth"], one["seed"], number(one["seconds"])) for one in found]
-    table(("role", "weighting", "depth", "seed", "seconds of training"), rows)
+    rows = [(one["role"], _scheme(one), one["depth"], one["seed"], _varied(one), number(one["seconds"])) for one in found]
+    table((*HEAD[1:6], "seconds of training"), rows)
 
 
 def _wait(store: Store, sweep_id: str) -> SweepProgress:
@@ -148,16 +154,18 @@ def _line(progress: SweepProgress) -> str:
 def _say_end(store: Store, progress: SweepProgress, *, as_json: bool) -> None:
     """Every run with its choices, its state and its final test."""
     found = [(member, store.run(member.run_id)) for member in store.members(progress.id)]
+    vary = store.sweep(progress.id).config["vary"]
     if as_json:
-        runs = [_brief(member, run) for member, run in found]
+        runs = [_brief(member, run, vary) for member, run in found]
         answer(json_line({"sweep": progress.id, "name": progress.name, "state": progress.state, "runs": runs}))
     else:
         rows = []
         for member, run in found:
-            chosen = _choices(run.config, run.spec)
+            chosen = _choices(run.config, run.spec, vary)
             test = (run.result or {}).get("test") or {}
             losses = ", ".join(f"{task} {number(values.get('loss'))}" for task, values in test.items())
-            rows.append((run.id, member.role, _scheme(chosen), chosen["depth"], chosen["seed"], run.state, losses))
+            what = (member.role, _scheme(chosen), chosen["depth"], chosen["seed"], _varied(chosen))
+            rows.append((run.id, *what, run.state, losses))
         table(HEAD, rows)
         answer(f"{progress.state}: sweep {progress.id}")
     for _, run in found:
@@ -165,23 +173,36 @@ def _say_end(store: Store, progress: SweepProgress, *, as_json: bool) -> None:
             note(f"{run.id} {run.state}: {run.reason}")
 
 
-def _brief(member: StoredMember, run: Run) -> dict[str, Any]:
+def _brief(member: StoredMember, run: Run, vary: Iterable[str]) -> dict[str, Any]:
     """A run of a sweep, JSON-ready."""
     from mtl_core.cli.runs import brief
 
     told = brief(run)
     keys = ("name", "state", "reason", "step", "steps", "seconds", "test", "best_step")
-    chosen = _choices(run.config, run.spec)
+    chosen = _choices(run.config, run.spec, vary)
     return {"run": run.id, "key": member.key, "role": member.role, **chosen, **{key: told[key] for key in keys}}
 
 
-def _choices(config: dict[str, Any], spec: dict[str, Any] | None) -> dict[str, Any]:
+def _choices(config: dict[str, Any], spec: dict[str, Any] | None, vary: Iterable[str]) -> dict[str, Any]:
+    """What a run is made of: scheme, depth, seed, learning rate, and the value of each other setting that varies."""
     depth = config["architecture"].get("depth")
     if depth is None and spec is not None:
         depth = len(spec["shared_stages"])
     knobs = {knob: value for knob, value in config["weighting"].items() if knob != "name"}
     training = {key: config["training"][key] for key in ("seed", "lr")}
-    return {"weighting": config["weighting"]["name"], "knobs": knobs, "depth": depth, **training}
+    others = {key: get_value(config, key) for key in vary if not key.startswith((SCHEME, DEPTH, SEED))}
+    return {"weighting": config["weighting"]["name"], "knobs": knobs, "depth": depth, **training, "varied": others}
+
+
+def _varied(chosen: dict[str, Any]) -> str:
+    """The other settings that vary, in a line.
+
+    >>> _varied({"varied": {"training.lr": 0.01, "dataset.size": 32}})
+    'lr 0.01, size 32'
+    """
+    from mtl_core.store.alike import in_words
+
+    return ", ".join(f"{key.rpartition('.')[2]} {in_words(value)}" for key, value in chosen["varied"].items())
 
 
 def _scheme(chosen: dict[str, Any]) -> str:

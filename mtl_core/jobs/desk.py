@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mtl_core.store import Store
+from mtl_core.store.complaints import system_error
 
 SIGNATURE_BYTES = 512
 
@@ -33,7 +34,8 @@ class Desk:
     def of(cls, store: Store) -> Desk:
         """The desk of a store: the same for every process that opened it, another for another store in the same folder."""
         folder = store.folder.resolve() / ".jobs"
-        folder.mkdir(parents=True, exist_ok=True)
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         name = f"{folder}/{store.url.rpartition('/')[2]}" if store.url.startswith("sqlite") else store.url  # links resolved
         return cls(folder, hashlib.blake2b(name.encode(), digest_size=4).hexdigest())
 
@@ -56,7 +58,8 @@ class Desk:
 
     def try_lock(self) -> int | None:
         """Take the supervisor's lock: its open file, or None if a supervisor (or one that is just starting) holds it."""
-        handle = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
+        with _writing(self.folder):
+            handle = os.open(self.lock_path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,7 +70,8 @@ class Desk:
     @contextlib.contextmanager
     def turn(self, what: str) -> Iterator[None]:
         """One at a time, across processes, for that purpose: waits for its turn."""
-        handle = os.open(self.folder / f"{self.key}.{what}", os.O_RDWR | os.O_CREAT, 0o600)
+        with _writing(self.folder):
+            handle = os.open(self.folder / f"{self.key}.{what}", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
@@ -110,3 +114,15 @@ class Desk:
             pass  # it has been rung 65,536 times already
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say with a remedy that a store's folder cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        sentence = (
+            f"the folder {folder} cannot be written ({error.strerror}): free its disk, or choose a store that may be written"
+        )
+        raise system_error(error.errno, sentence) from error

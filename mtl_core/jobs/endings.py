@@ -61,12 +61,15 @@ def of_process(code: int) -> str:
     return f"its worker was killed (signal {-code}, {name}{hint})"
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, in Python, in numpy, in torch on the CPU or on a GPU."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    words = str(error).lower()
-    return isinstance(error, RuntimeError) and any(word in words for word in _MEMORY_WORDS)
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether memory ran out, in Python, in numpy, in torch on the CPU or on a GPU, here or in what led to this error."""
+    while error is not None:
+        if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+            return True
+        if isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _MEMORY_WORDS):
+            return True
+        error = error.__cause__
+    return False
 
 
 def is_disk_full(error: BaseException | None) -> bool:

@@ -15,6 +15,7 @@ from typing import Literal
 from mtl_core.config import RunConfig
 from mtl_core.estimate import estimate, learn
 from mtl_core.jobs.devices import choices, devices, slots
+from mtl_core.jobs.office import is_warm
 from mtl_core.jobs.revival import why_again
 from mtl_core.store import UNENDED, State, Store, StoredMember, StoredSweep
 from mtl_core.store.run import describe_choices
@@ -76,7 +77,8 @@ def look_ahead(store: Store, sweep: Sweep, *, apart: str = "") -> Outlook:
             n_finished += 1
         else:
             waiting.append((member.config.training.device, expected[member.key]))
-    seconds = duration(waiting, load=_load(store))
+    load = _load(store)
+    seconds = duration(waiting, load=load, ready=0.0 if is_warm(store) else load)
     return Outlook(sweep, len(expected), n_finished, seconds, expected, len(states))
 
 
@@ -93,13 +95,16 @@ def sweep_progress(store: Store, sweep_id: str) -> SweepProgress:
     return SweepProgress(sweep.id, sweep.name, state, dict(states), done, len(members), left)
 
 
-def duration(waiting: Iterable[tuple[str, float]], *, running: Iterable[tuple[str, float]] = (), load: float) -> float:
+def duration(
+    waiting: Iterable[tuple[str, float]], *, running: Iterable[tuple[str, float]] = (), load: float, ready: float = 0.0
+) -> float:
     """Seconds until the last of these runs ends, on the devices of this machine and their places.
 
     Args:
         waiting: for each, in the order of the queue, the device that it asks for and its seconds of training.
         running: the same, with the seconds that are left, for those that train now.
         load: seconds that a worker needs until it is ready; there is one that waits at a time, so no two runs begin closer.
+        ready: seconds until the first one is.
     """
     known = devices()
     free: dict[str, list[float]] = {}  # by device, the times at which its places are free
@@ -110,7 +115,7 @@ def duration(waiting: Iterable[tuple[str, float]], *, running: Iterable[tuple[st
             free.setdefault(key, [0.0] * slots(key))
         return min((free[key] for key in choices(wanted, known)), key=lambda times: times[0])
 
-    ready = end = 0.0
+    end = 0.0
     for wanted, seconds in running:
         end = max(end, seconds + AROUND_S)
         heapq.heapreplace(earliest(wanted), seconds + AROUND_S)

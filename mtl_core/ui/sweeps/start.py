@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from html import escape
 from typing import Any
 
@@ -55,7 +54,6 @@ def _look_ahead(_store: Store, url: str, content: str, owner: str, mode: str) ->
     del url, mode  # parts of the key
     ahead = jobs.sweep_outlook(_store, Sweep.from_mapping(json.loads(content)), owner=owner)
     members = ahead.sweep.members()
-    per_scheme = Counter(member.config.weighting["name"] for member in members if member.role == "run")
     return {
         "n_runs": ahead.n_runs,
         "n_finished": ahead.n_finished,
@@ -63,7 +61,7 @@ def _look_ahead(_store: Store, url: str, content: str, owner: str, mode: str) ->
         "seconds": ahead.seconds,
         "refusal": ahead.refusal,
         "n_baselines": sum(member.role == "baseline" for member in members),
-        "per_scheme": dict(per_scheme),
+        "per_scheme": ahead.sweep.budgets,
     }
 
 

@@ -10,7 +10,7 @@ from mtl_core.config import load_yaml
 
 MOST_VALUES = 1_000
 MOST_SIGNS = 10_000
-_RANGE = re.compile(r"(-?\d{1,9})\.\.(-?\d{1,9})")
+_RANGE = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
 _PLAIN = re.compile(r"[A-Za-z_][\w./+-]*", re.ASCII)
 _SHORTEST_RANGE = 3
 
