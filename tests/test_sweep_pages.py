@@ -566,6 +566,7 @@ def test_in_class_only_its_owner_has_buttons(store, monkeypatch):
     app = visit("compare", runs=sweep_id)
     assert "someone else's sweep" in html(app).replace("&#x27;", "'")
     assert not [button for button in app.button if button.label in ("Pause", "Cancel", "Delete the sweep")]
+    assert "Open on Train" in [link.proto.label for link in app.get("page_link")], "one's own may start from it"
 
 
 def test_a_run_is_told_by_what_sets_it_apart(store):

@@ -209,10 +209,11 @@ def _buttons(store: Store, sweep: StoredSweep, look: _Look) -> None:
         return
     if jobs.mode() == "class" and sweep.owner != visitor.owner():
         frame.note("This is someone else's sweep: you can look at it, and start your own from its settings.")
+        _settings(sweep)
         return
     state = look.progress.state
     is_undone = state == "finished" and not UNDONE.isdisjoint(look.progress.states)
-    with st.container(horizontal=True, gap="small", key=f"sweep-buttons-{sweep.id}"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"sweep-buttons-{sweep.id}"):
         if state == "running":
             _button("Pause", jobs.pause_sweep, store, sweep)
         if state == "paused":
