@@ -336,6 +336,18 @@ def test_a_filter_that_fits_nothing_says_so(store):
         assert "they appear here" in html(visit(**{"table.shelf": shelf}))
 
 
+@pytest.mark.parametrize("key", [*compare_filters.AMONG, compare_filters.TAGS])
+def test_a_filter_in_a_link_counts_though_no_run_has_its_value(store, key):
+    """The link of somebody whose last such run is deleted by now must not show all the others instead."""
+    ended(store)
+    app = visit(**{key: "<b>gone</b>"})
+    assert app.multiselect(key=key).value == ["<b>gone</b>"]
+    assert "No runs here" in html(app)
+    app.button(key="runs-clear").click().run()
+    assert "<b>1 run</b> listed" in html(app)
+    assert not app.exception
+
+
 def test_delete_and_undo(store):
     ids = [ended(store, seed=seed) for seed in range(3)]
     store.label(ids[1], tags=["x"], note=NASTY)

@@ -20,6 +20,7 @@ GROUP, SORT, ASCENDING = "table.group", "table.sort", "table.ascending"
 AMONG = {"table.state": "state", "table.data": "dataset", "table.scheme": "family"}  # parameter -> column of the table
 _WORDS = {"table.state": "State", "table.data": "Data set", "table.scheme": "Scheme"}
 _PX = 158  # a filter's width: all of them in one row at 1280 px
+LONGEST, MOST_NAMED = 100, 20  # characters of a filter's value in a link, and values read of each filter
 _TAKEN_TOGETHER = {f"By {by}": by for by in run_table.BY}
 
 
@@ -132,8 +133,9 @@ def _one(key: str, label: str, options: list[str], *, width: int, index: int = 0
 
 
 def _several(key: str, label: str, options: list[str]) -> list[str]:
-    """A filter of several values. One that is set stays on offer, also when no run has it any more."""
-    kept = [value for value in st.session_state.get(key, ()) if value not in options]
+    """A filter of several values. One that is set, or named by the link, stays on offer, also when no run has it any more."""
+    named = st.session_state.get(key) or [value[:LONGEST] for value in st.query_params.get_all(key)[:MOST_NAMED]]
+    kept = [value for value in dict.fromkeys(named) if value and value not in options]
     return st.multiselect(
         label,
         [*options, *kept],
