@@ -8,6 +8,7 @@ import pytest
 import test_browser
 from playwright.sync_api import expect
 
+from benchmarks._runs import make_runs
 from mtl_core import run_here
 from mtl_core.config import RunConfig
 from mtl_core.store import EndedRun, Store
@@ -85,6 +86,19 @@ def test_nothing_is_cut_off_on_a_small_laptop(page, store):
             "parts => parts.map(part => Math.round((part.getBoundingClientRect().top + part.getBoundingClientRect().bottom) / 20))"
         )
         assert max(tops) - min(tops) <= 1, f"the {row} stand in one row"
+
+
+def test_the_results_of_four_tasks_fit_a_laptop_and_fade_out_where_they_do_not(page, store):
+    page.goto(f"/compare?section=Results&runs={','.join(make_runs(store, 10, 20).run_ids)}")
+    table = page.locator(".st-key-card-results-table .mtl-results")
+    expect(table.get_by_role("columnheader", name="Mean rank")).to_be_in_viewport()
+    assert table.evaluate("one => [one.scrollWidth - one.clientWidth, getComputedStyle(one).maskImage]") == [0, "none"]
+    page.set_viewport_size({"width": 700, "height": 1400})
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.mtl-results')).maskImage.startsWith('linear-gradient')"
+    )
+    table.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
+    page.wait_for_function("() => getComputedStyle(document.querySelector('.mtl-results')).maskImage === 'none'")
 
 
 def test_a_zoom_is_shared_kept_and_in_the_link(page, chromium, store):

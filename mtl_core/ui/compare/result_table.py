@@ -18,6 +18,7 @@ _SMALL = {
     SECONDS: "seconds",
 }
 _BETTER = {True: "higher is better", False: "lower is better", None: ""}
+WIDE = 7  # columns from which an interval stands under its mean: so many fit beside each other on a laptop
 SIGNS = {"better": "▲", "worse": "▼", "no difference shown": "≈", "too few seeds to say": "?"}
 
 
@@ -29,7 +30,8 @@ def results_html(table: ResultTable) -> str:
     rows = "".join(_row(row, table.columns) for row in table.rows)
     return _table(
         f'<thead><tr><td></td><td></td>{top}</tr><tr><th scope="col">Group</th><th scope="col">Seeds</th>{heads}</tr></thead>'
-        f"<tbody>{rows}</tbody>"
+        f"<tbody>{rows}</tbody>",
+        is_wide=len(table.columns) >= WIDE,
     )
 
 
@@ -62,8 +64,8 @@ def weighed_html(rows: Sequence[tuple[str, str, str, int, int]]) -> str:
     return _table(f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>")
 
 
-def _table(inner: str) -> str:
-    return f'<div class="mtl-results"><table>{inner}</table></div>'
+def _table(inner: str, *, is_wide: bool = False) -> str:
+    return f'<div class="mtl-results{" is-wide" if is_wide else ""}"><table>{inner}</table></div>'
 
 
 def _head(column: Column) -> str:
@@ -72,7 +74,8 @@ def _head(column: Column) -> str:
     percent = " %" if column.key in (DELTA_M, DELTA_P) else ""
     says = "".join(f"<small>{said}</small>" for said in (_BETTER[column.higher_is_better] if small else "", small) if said)
     sign = arrow(column.higher_is_better)
-    return f'<th scope="col" title="{_BETTER[column.higher_is_better]}">{escape(column.title)}{percent}{unit} {sign}{says}</th>'
+    named = f"{escape(column.title)}{percent}{unit}" + (f"&nbsp;{sign}" if sign else "")  # the arrow stays with the last word
+    return f'<th scope="col" title="{_BETTER[column.higher_is_better]}">{named}{says}</th>'
 
 
 def _row(row: Row, columns: Sequence[Column]) -> str:
