@@ -20,6 +20,7 @@ from mtl_core.frames.compared.lines import MOST_RUNS, shown
 from mtl_core.records import Column, Scalars
 from mtl_core.store import Store
 from mtl_core.ui.compare import curves as compare_curves
+from mtl_core.ui.zoom import read_window
 
 ROOT = Path(__file__).parent.parent
 KIND = CONTRASTS["group_curves"]
@@ -331,3 +332,21 @@ def test_the_page_takes_any_link(link, store, tmp_path, monkeypatch):
     assert not app.exception, [error.stack_trace for error in app.exception]
     html = " ".join(part.proto.body for part in app.get("html"))
     assert "How to read it." in html
+
+
+def test_back_takes_the_zoom_along(store, tmp_path, monkeypatch):
+    """The address bar says what is shown, also when it changes by the Back button in a session that has a zoom already."""
+    monkeypatch.setenv("MTL_EXPLORER_STORE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    app.switch_page("pages/compare.py")
+    app.query_params["section"], app.query_params["runs"] = "Curves", add(store, digit__loss=[1.0, 2.0, 3.0])
+    for zoom, is_offered in (("step:1:2", True), ("", False), ("step:2:3", True)):
+        app.query_params["curves.zoom"] = zoom
+        app.run()
+        assert not app.exception
+        assert ("Show the whole run" in [button.label for button in app.button]) == is_offered
+        assert app.session_state["curves.zoom"] == read_window(zoom)
+    next(button for button in app.button if button.label == "Show the whole run").click().run()
+    assert "curves.zoom" not in app.query_params
+    assert app.session_state["curves.zoom"] is None

@@ -307,3 +307,16 @@ def test_links_good_and_bad(home: Store, params: dict[str, str]) -> None:
         assert "<b>mgda, depth 2</b> leads with these weights, <b>" in words
     else:
         assert "as it does with equal ones" in words
+
+
+def test_back_takes_the_task_weights_along(home: Store) -> None:
+    clear(home)
+    app = visit(home, **{"results.weights": "1,0"})
+    for told, weights in (("0.2,0.9", [0.2, 0.9]), ("", [0.5, 0.5])):  # the address bar, as the Back button changes it
+        app.query_params["results.weights"] = told
+        app.run()
+        assert [slider.value for slider in app.slider] == weights
+    app.slider[0].set_value(1.0).run()
+    assert app.query_params["results.weights"] in ("1,0.5", ["1,0.5"])
+    assert [slider.value for slider in app.slider] == [1.0, 0.5]
+    assert not app.exception

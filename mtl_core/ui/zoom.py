@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from mtl_core.ui import address
+
 Window = tuple[str, float, float]  # axis, first, last
 
 
@@ -17,16 +19,19 @@ class Zoom:
         self.name = name
 
     def window(self, x: str) -> tuple[float, float] | None:
-        """The part of that axis which every chart shows; None for all of it. It is in the URL, for a reload."""
-        if self.name not in st.session_state:
-            st.session_state[self.name] = read_window(st.query_params.get(self.name, ""))
-        axis, first, last = st.session_state[self.name] or ("", 0.0, 0.0)
+        """The part of that axis which every chart shows; None for all of it. It is in the URL, for reload, link and Back."""
+        told = address.arrived(self.name)
+        if told is not None:
+            if st.session_state.get(self.name) is not None:
+                self._renew()  # Back: what the charts hold themselves is over
+            st.session_state[self.name] = read_window(told)
+        axis, first, last = st.session_state.get(self.name) or ("", 0.0, 0.0)
         return (first, last) if axis == x else None
 
     def show_all(self) -> None:
         """Forget the zoom: all charts show everything."""
         self._set(None)
-        st.session_state[f"{self.name}.version"] = st.session_state.get(f"{self.name}.version", 0) + 1
+        self._renew()
 
     def chart(self, spec: Mapping[str, Any], x: str, *, key: str) -> None:
         """A chart whose selection "zoom" sets the window once it has ended."""
@@ -46,10 +51,11 @@ class Zoom:
 
     def _set(self, chosen: Window | None) -> None:
         st.session_state[self.name] = chosen
-        if chosen is None:
-            st.query_params.pop(self.name, None)
-        else:
-            st.query_params[self.name] = ":".join(f"{part:g}" if isinstance(part, float) else part for part in chosen)
+        address.say_one(self.name, ":".join(f"{part:g}" if isinstance(part, float) else part for part in chosen or ()))
+
+    def _renew(self) -> None:
+        """New charts in the place of those that hold a selection of their own."""
+        st.session_state[f"{self.name}.version"] = st.session_state.get(f"{self.name}.version", 0) + 1
 
 
 def read_window(text: str) -> Window | None:

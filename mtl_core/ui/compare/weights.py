@@ -11,7 +11,7 @@ from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
 from mtl_core.frames.compared.words import estimate
-from mtl_core.ui import errors, frame, live
+from mtl_core.ui import address, errors, frame, live
 from mtl_core.ui.compare import cards, result_table
 
 WEIGHTS = "results.weights"  # URL parameter: a weight per task, in the tasks' order
@@ -59,13 +59,12 @@ def _sliders(tasks: Mapping[str, str]) -> dict[str, float]:
     """A weight per task."""
     known = dict(zip(tasks, read_weights(st.query_params.get(WEIGHTS, ""), len(tasks)), strict=True))
     keys = {task: f"{WEIGHTS}.{n}" for n, task in enumerate(tasks)}
+    if address.arrived(WEIGHTS) is not None:
+        st.session_state.update({keys[task]: known[task] for task in list(tasks)[:_MOST]})
 
     def change() -> None:
         now = [st.session_state.get(key, known[task]) for task, key in keys.items()]
-        if len(set(now)) == 1:
-            st.query_params.pop(WEIGHTS, None)
-        else:
-            st.query_params[WEIGHTS] = ",".join(f"{weight:g}" for weight in now)
+        address.say_one(WEIGHTS, "" if set(now) == {EVEN} else ",".join(f"{weight:g}" for weight in now))
 
     found = dict(known)
     with st.container(horizontal=True, gap="medium"):
