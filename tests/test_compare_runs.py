@@ -327,6 +327,20 @@ def test_what_is_filtered_out_stays_chosen(store):
     assert not app.exception
 
 
+def test_the_chosen_runs_can_be_listed_alone(store):
+    ids = [ended(store, 0.5, 1.0, seed=seed) for seed in range(3)]
+    app = visit(runs=",".join(ids[:2]), **{"table.chosen": "true"})
+    assert "<b>2</b> of <b>3 runs</b> listed. <b>2</b> chosen." in html(app)
+    app.toggle(key="table.chosen").set_value(False).run()
+    assert "<b>3 runs</b> listed. <b>2</b> chosen." in html(app)
+    app.toggle(key="table.chosen").set_value(True).run()
+    app.button(key="runs-none").click().run()
+    assert "switch off Chosen only" in html(app)
+    app.toggle(key="table.chosen").set_value(False).run()
+    assert "<b>3 runs</b> listed." in html(app)
+    assert not app.exception
+
+
 def test_a_filter_that_fits_nothing_says_so(store):
     ended(store)
     app = visit(**{"table.search": "nothing of that kind"})

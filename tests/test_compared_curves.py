@@ -1,5 +1,6 @@
 """Curves side by side: means and bands by hand, common places, what is drawn against what is exported, and nasty runs."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -350,3 +351,21 @@ def test_back_takes_the_zoom_along(store, tmp_path, monkeypatch):
     next(button for button in app.button if button.label == "Show the whole run").click().run()
     assert "curves.zoom" not in app.query_params
     assert app.session_state["curves.zoom"] is None
+
+
+def test_the_legend_says_why_a_group_has_no_curve(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MTL_EXPLORER_STORE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    ids = [add(store, digit__loss=[1.0, 2.0])]
+    for scheme in ("mgda", "dwa"):
+        ids.append(store.enqueue(RunConfig.from_mapping({"dataset": {"name": "teacher"}, "weighting": {"name": scheme}})))
+    store.claim("somebody", "cpu", ids[1])
+    store.change(ids[1], "failed", reason="no memory")
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120).run()
+    app.switch_page("pages/compare.py")
+    app.query_params["section"], app.query_params["runs"] = "Curves", ",".join(ids)
+    app.run()
+    assert not app.exception
+    html = " ".join(part.proto.body for part in app.get("html"))
+    assert re.search("Left out: mgda[^:]*: ended before the first step", html)
+    assert re.search("Left out: dwa[^:]*: not begun yet", html)

@@ -42,9 +42,10 @@ class View:
         """Whether a filter is set."""
         return bool(self.words.strip() or self.tags or self.sweep or any(self.among.values()))
 
-    def of(self, table: RunTable) -> RunTable:
-        """The runs that fit, in order."""
-        kept = run_table.narrow(table, words=self.words, tags=self.tags, sweep=self.sweep, **self.among)
+    def of(self, table: RunTable, *, only: Sequence[str] | None = None) -> RunTable:
+        """The runs that fit, in order; of those in ``only``, if it is given."""
+        among = self.among if only is None else {**self.among, "id": only or [""]}
+        kept = run_table.narrow(table, words=self.words, tags=self.tags, sweep=self.sweep, **among)
         column = self.sort if self.sort in kept.frame else "created"
         return run_table.arrange(kept, column, is_descending=not self.is_ascending)
 

@@ -7,10 +7,12 @@ from html import escape
 
 import streamlit as st
 
+from mtl_core.comparing import Group
 from mtl_core.figures import View
 from mtl_core.figures.compared import draw_legend
 from mtl_core.frames.compared import Compared
 from mtl_core.frames.compared.lines import MOST_RUNS, shown, wanted
+from mtl_core.store import ENDED
 from mtl_core.ui import frame, live
 
 _NAMED = 4  # groups named in a sentence
@@ -42,13 +44,18 @@ def show(compared: Compared, without: Mapping[str, str] | None = None) -> None:
             f"Shown are the first {len(drawn)} of {len(asked)} groups, {n_runs} runs: at most {MOST_RUNS} runs fit into a picture. "
             "Name the groups that you want to see under Smoothing and groups."
         )
-    why = {group.id: "not begun yet" for group, runs in drawn if not runs} | dict(reasons)
+    why = {group.id: _silence(group) for group, runs in drawn if not runs} | dict(reasons)
     for reason in dict.fromkeys(why.values()):
         note(f"Left out: {_names([group.name for group, _ in drawn if why.get(group.id) == reason])}: {reason}.")
 
 
 def note(sentence: str) -> None:
     st.html(f'<p class="mtl-note">{escape(sentence)}</p>')
+
+
+def _silence(group: Group) -> str:
+    """Why a group has no curves at all."""
+    return "ended before the first step" if all(run.state in ENDED for run in group.runs) else "not begun yet"
 
 
 def _seeds(n: int, *, is_apart: bool) -> str:

@@ -19,6 +19,7 @@ from mtl_core.ui.compare.actions import n_runs
 from mtl_core.ui.compare.state import MOST_RUNS, Choice
 
 MOST_LISTED = 20_000
+CHOSEN_ONLY = "table.chosen"  # URL parameter and session key
 
 
 def show(store: Store, choice: Choice) -> None:
@@ -38,8 +39,8 @@ def show(store: Store, choice: Choice) -> None:
     table = run_table.tabulate(listed, sweeps=titles)
     with st.container(border=True, key="card-runs"):
         view = filters.choose(store, table, sweeps)
-        kept = view.of(table)
         chosen = [run.id for run in choice.runs]
+        kept = view.of(table, only=chosen if _is_chosen_only() else None)
         listed_ids = set(kept.ids)
         here = [one for one in chosen if one in listed_ids]
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="runs-actions"):
@@ -52,6 +53,8 @@ def show(store: Store, choice: Choice) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="runs-choice"):
             _choosing(store, kept, chosen, sweep=view.sweep, sweep_name=titles.get(view.sweep, ""))
             _count(len(kept), len(table), chosen, len(here), shelf)
+            if chosen or _is_chosen_only():
+                st.toggle("Chosen only", key=CHOSEN_ONLY, bind="query-params", help="Lists only the runs that are compared.")
         if not len(kept):
             _no_match(shelf, is_narrow=view.is_narrow)
             return
@@ -62,6 +65,13 @@ def show(store: Store, choice: Choice) -> None:
             compare_table.groups(*rows, kept, chosen, over_seeds=view.by == "settings", on_change=ticked)
         else:
             compare_table.runs(kept, chosen, view.columns, on_change=ticked)
+
+
+def _is_chosen_only() -> bool:
+    """Whether the list shows nothing but what is compared. The widget comes later on the page."""
+    if CHOSEN_ONLY in st.session_state:
+        return bool(st.session_state[CHOSEN_ONLY])
+    return str(st.query_params.get(CHOSEN_ONLY, "")).casefold() == "true"
 
 
 def _choosing(store: Store, kept: RunTable, chosen: Sequence[str], *, sweep: str, sweep_name: str) -> None:
@@ -136,7 +146,9 @@ def _count(n_kept: int, n_all: int, chosen: Sequence[str], n_here: int, shelf: s
 
 
 def _no_match(shelf: str, *, is_narrow: bool) -> None:
-    if is_narrow:
+    if _is_chosen_only():
+        sentence = "None of the chosen runs is listed here: switch off Chosen only, clear a filter, or look on another shelf."
+    elif is_narrow:
         sentence = "Clear a filter, or look on another shelf."
     elif shelf == "Current":
         sentence = "All runs are archived or deleted: look on the other shelves, or start a run on Train."
