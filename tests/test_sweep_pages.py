@@ -541,6 +541,17 @@ def test_its_buttons_act_on_all_runs_at_once(store):
     assert len(store.runs()) == 6, "its runs stay"
 
 
+def test_a_sweep_that_is_done_leaves_the_page_to_its_results(store):
+    sweep_id = hand_in(store)
+    assert "mtl-share" in html(visit("compare", runs=sweep_id))
+    while (run := store.claim(identify(), "cpu")) is not None:
+        store.change(run.id, "finished", seconds=2.0, step=60)
+    app = visit("compare", runs=sweep_id)
+    assert "mtl-share" not in html(app), "a full bar says nothing"
+    assert "Done <b>6 of 6</b>" in html(app)
+    assert {"Open on Train", "Delete the sweep"} <= {button.label for button in app.button}
+
+
 def test_a_refused_button_is_a_sentence(store):
     sweep_id = hand_in(store)
     app = visit("compare", runs=sweep_id)

@@ -40,7 +40,7 @@ TITLES = {
     "watch": "Watch",
 }
 DEFAULT = ("name", "state", "dataset", "scheme", "depth", "seed", "results", "seconds", "age", "tags")
-NAME_PX, RESULT_PX, USUAL_RESULTS = 160, 72, 4  # the width that fewer results leave goes to the names
+NAME_PX, RESULT_PX, USUAL_RESULTS = 160, 72, 4  # fewer results leave the width of one to the names
 _TINT: dict[Theme, float] = {"light": 0.2, "dark": 0.4}
 _BY_TITLE = {title: key for key, title in TITLES.items()}
 
@@ -97,7 +97,7 @@ def config(table: RunTable, timezone: str | None) -> dict[str, Any]:
     """How each column is headed and its values are written."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     plain = {
-        "name": text(TITLES["name"], width=NAME_PX + RESULT_PX * max(0, USUAL_RESULTS - len(table.results))),
+        "name": text(TITLES["name"], width=NAME_PX + RESULT_PX * (len(table.results) < USUAL_RESULTS)),
         "state": st.column_config.MultiselectColumn(TITLES["state"], width=104, options=STATES, color=_state_colours()),
         "dataset": text(TITLES["dataset"], width=88),
         "scheme": text(TITLES["scheme"], width=108, help="The scheme that weighs the tasks, with its knobs."),

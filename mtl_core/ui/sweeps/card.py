@@ -106,10 +106,14 @@ def _look(store: Store, sweep_id: str) -> _Look:
 
 def _draw(store: Store, sweep: StoredSweep, look: _Look) -> None:
     progress = look.progress
-    st.html(
-        f'<div class="mtl-status"><div class="row"><h2>{escape(name(sweep))}</h2>{_chip(progress)}</div>'
-        f'{bar(progress)}<div class="mtl-facts">{_facts(progress, look)}</div></div>'
-    )
+    head = f'<div class="row"><h2>{escape(name(sweep))}</h2>{_chip(progress)}</div>'
+    facts = f'<div class="mtl-facts">{_facts(progress, look)}</div>'
+    if set(progress.states) == {"finished"}:  # nothing left to follow: one row, and the page is for what came of it
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.html(f'<div class="mtl-status">{head}{facts}</div>', width="content")
+            _buttons(store, sweep, look)
+        return
+    st.html(f'<div class="mtl-status">{head}{bar(progress)}{facts}</div>')
     with st.container(key=f"sweep-runs-{sweep.id}", gap=None):
         _running(store, sweep, look)
         _broken(store, sweep, look)
@@ -213,7 +217,9 @@ def _buttons(store: Store, sweep: StoredSweep, look: _Look) -> None:
         return
     state = look.progress.state
     is_undone = state == "finished" and not UNDONE.isdisjoint(look.progress.states)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"sweep-buttons-{sweep.id}"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", gap="small", width="content", key=f"sweep-buttons-{sweep.id}"
+    ):
         if state == "running":
             _button("Pause", jobs.pause_sweep, store, sweep)
         if state == "paused":
