@@ -164,6 +164,20 @@ def test_axes_say_which_way_is_better(store: Store) -> None:
     assert chart["layer"][-1]["encoding"]["x"]["scale"]["reverse"] is True
 
 
+def test_fixed_weights_are_hollow_in_the_picture_and_in_its_legend(store: Store) -> None:
+    here = by_hand(store)
+    chart = FRONT.vega(FRONT.tidy(here.table("front", PAIR), here.spec, View()), here.spec, View(choice=PAIR))
+    (markers,) = [layer["encoding"] for layer in chart["layer"] if "shape" in layer["encoding"]]
+    assert markers["fill"]["legend"] == markers["stroke"]["legend"] == markers["shape"]["legend"], "so that they become one"
+    strokes = [layer["encoding"]["stroke"] for layer in chart["layer"] if "stroke" in layer["encoding"]]
+    assert all(stroke == markers["stroke"] for stroke in strokes), "a layer without the legend would take it from the others"
+    scale = markers["fill"]["scale"]
+    hollow = {name for name, inside in zip(scale["domain"], scale["range"], strict=True) if inside == "transparent"}
+    table = here.table("front", PAIR)
+    assert hollow == set(table.loc[table["fixed weights"], "group"])
+    assert hollow < set(scale["domain"])
+
+
 def test_names_never_cover_each_other() -> None:
     chance = np.random.default_rng(0)
     points = [Place(*chance.random(2)) for _ in range(60)]

@@ -76,18 +76,17 @@ class ScalarisationFront(Contrast):
         points = base.transform_filter("datum.part == 'point'")
         hovered = alt.selection_point(name="hovered", on="pointerover", nearest=True, empty=False, fields=["group"])
         seen = alt.condition(hovered, alt.value(1), alt.Opacity("strength:Q", scale=None))
-        colour, shape = _colour(spec, view), _shape(spec)
+        looks = _looks(spec, view)
         line = {"strokeWidth": 1.4, "strokeDash": [5, 4], "color": tone.floor}
         at_base = points.transform_filter("datum.is_line")
         stairs = base.transform_filter("datum.part == 'line'")
         area = stairs.mark_area(opacity=0.07, color=tone.ink).encode(x=x, y=y, y2="floor:Q", order="order:Q")
         steps = stairs.mark_line(color=tone.ink, strokeWidth=2.2).encode(x=x, y=y, order="order:Q")
-        bars = points.encode(color=colour, opacity=alt.condition(hovered, alt.value(1), alt.Opacity("cross:Q", scale=None)))
-        fixed, others = (
-            points.transform_filter(f"{sign}datum.is_fixed").encode(
-                x=x, y=y, color=colour, shape=shape, opacity=seen, tooltip=_tooltips(spec, view)
-            )
-            for sign in ("", "!")
+        bars = points.encode(
+            stroke=looks["stroke"], opacity=alt.condition(hovered, alt.value(1), alt.Opacity("cross:Q", scale=None))
+        )
+        markers = points.mark_point(strokeWidth=2, size=130).encode(
+            x=x, y=y, opacity=seen, tooltip=_tooltips(spec, view), **looks
         )
         layers = [
             area,
@@ -96,8 +95,7 @@ class ScalarisationFront(Contrast):
             bars.mark_rule(strokeWidth=1.1).encode(x="x_low:Q", x2="x_high:Q", y=y),
             bars.mark_rule(strokeWidth=1.1).encode(x=x, y="y_low:Q", y2="y_high:Q"),
             steps,
-            fixed.mark_point(filled=False, strokeWidth=2.6, size=120),
-            others.mark_point(filled=True, size=130).add_params(hovered),
+            markers.add_params(hovered),
             *_labels(points, x, y, view),
         ]
         return finish(alt.layer(*layers), view, zooms=False)
@@ -131,14 +129,19 @@ def _axis(spec: Spec, view: View, n: int) -> Any:
     return channel(f"{'xy'[n]}:Q", title=ScalarisationFront.axes(spec, view)[n], scale=scale, axis=axis)
 
 
-def _colour(spec: Spec, view: View) -> alt.Color:
-    return alt.Color(
-        "group:N", scale=alt.Scale(domain=group_names(spec), range=group_colours(spec, view)), legend=_legend(spec)
-    )
+def _looks(spec: Spec, view: View) -> dict[str, Any]:
+    """Colour, filling and shape of the markers, in one legend: those of fixed weights are hollow there, too."""
+    colours, legend = group_colours(spec, view), _legend(spec)
+    inside = ["transparent" if group["is_static"] else colour for group, colour in zip(spec["groups"], colours, strict=True)]
+    return {
+        "stroke": alt.Stroke("group:N", scale=_scale(spec, colours), legend=legend),
+        "fill": alt.Fill("group:N", scale=_scale(spec, inside), legend=legend),
+        "shape": alt.Shape("group:N", scale=_scale(spec, group_shapes(spec)), legend=legend),
+    }
 
 
-def _shape(spec: Spec) -> alt.Shape:
-    return alt.Shape("group:N", scale=alt.Scale(domain=group_names(spec), range=group_shapes(spec)), legend=_legend(spec))
+def _scale(spec: Spec, looks: list[str]) -> alt.Scale:
+    return alt.Scale(domain=group_names(spec), range=looks)
 
 
 def _legend(spec: Spec) -> alt.Legend:
