@@ -46,6 +46,13 @@ def test_choosing_runs_survives_sorting_filters_reload_and_back(page, store):
     _tick(page, 0)
     _expect_runs(page, [by_name["c run"]])
     _sort_by_name(page)
+    page.wait_for_url(re.compile("table.sort=Name"))
+    _tick(page, 0)
+    _expect_runs(page, [by_name["c run"], by_name["a run"]])
+    _sort_by_name(page)  # once more: from Z to A
+    page.wait_for_url(lambda url: "table.ascending" not in url)
+    _tick(page, 0)
+    _expect_runs(page, [by_name["c run"], by_name["a run"], by_name["f run"]])
     _tick(page, 0)
     _expect_runs(page, [by_name["c run"], by_name["a run"]])
 

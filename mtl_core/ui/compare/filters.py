@@ -90,6 +90,16 @@ def clear() -> None:
         st.session_state[key] = []
 
 
+def sort_by(table: RunTable, column: str) -> None:
+    """Order by a column whose heading was clicked, from low to high; the other way round if it is that one already."""
+    titles = {key: title for title, key in compare_columns.sortable(table).items()} | {"age": RECENT}
+    if column not in titles:
+        return
+    is_same = st.session_state.get(SORT, RECENT) == titles[column]
+    st.session_state[SORT] = titles[column]
+    st.session_state[ASCENDING] = not (is_same and st.session_state.get(ASCENDING, False))
+
+
 def sweep_titles(sweeps: Sequence[StoredSweep]) -> dict[str, str]:
     """Sweeps by id as they are called; those of one name are told apart by their ids."""
     counts = Counter(sweep.name for sweep in sweeps)

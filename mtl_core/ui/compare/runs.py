@@ -58,7 +58,7 @@ def show(store: Store, choice: Choice) -> None:
         if not len(kept):
             _no_match(shelf, is_narrow=view.is_narrow)
             return
-        ticked = partial(_ticked, store)
+        ticked = partial(_ticked, store, table)
         if view.by:
             found = run_table.gather(kept, view.by, sweeps=titles)
             rows = run_table.arrange_groups(*found, view.sort, is_descending=not view.is_ascending)
@@ -121,8 +121,12 @@ def _choose_all(store: Store, ids: Sequence[str]) -> None:
     compare_table.rechoose(store, ids, ids)
 
 
-def _ticked(store: Store) -> None:
-    """Rows were ticked or unticked."""
+def _ticked(store: Store, table: RunTable) -> None:
+    """Rows were ticked or unticked, or a heading was clicked: then the order is that of its column, for the link to say."""
+    heading = compare_table.clicked_heading()
+    if heading:
+        filters.sort_by(table, heading)
+        return
     listed, ticked = compare_table.chosen_rows()
     compare_table.rechoose(store, listed, ticked[:MOST_RUNS])
     if len(ticked) > MOST_RUNS:

@@ -53,6 +53,12 @@ def chosen_rows() -> tuple[list[str], list[str]]:
     return _each(members), _each(rows)
 
 
+def clicked_heading() -> str:
+    """The column whose heading was clicked, "" if none was; for the table's callback."""
+    key, _ = st.session_state[compare_state.LISTED]
+    return next(iter(st.session_state[key]["selection"]["columns"]), "")
+
+
 def rechoose(store: Store, listed: Sequence[str], ticked: Sequence[str]) -> None:
     """Of the runs in a list, compare the ticked ones and no others; what is not in the list stays as it is."""
     before = compare_state.chosen()
@@ -107,7 +113,8 @@ def _draw(
     rows = [place for place, ids in enumerate(members) if ids and picked.issuperset(ids)]
     st.session_state[compare_state.LISTED] = (key, members)
     state = st.session_state.get(key)
-    if state is not None and sorted(state["selection"]["rows"]) != rows:  # Back, Clear, or a link has changed what is chosen
+    is_stale = state is not None and sorted(state["selection"]["rows"]) != rows  # Back, Clear, or a link has changed the choice
+    if is_stale or (state is not None and state["selection"]["columns"]):  # a heading that was clicked has done its work
         st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
     st.dataframe(
         frame,
@@ -116,7 +123,7 @@ def _draw(
         column_config=config,
         key=key,
         on_select=on_change,
-        selection_mode="multi-row",
+        selection_mode=["multi-row", "single-column"] if name == "runs" else "multi-row",  # groups have columns of no run
         selection_default={"selection": {"rows": rows, "columns": [], "cells": []}},
         row_height=ROW_PX,
         placeholder="",
