@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
+MOST = 1e300  # of a relative change: beyond, its percents and their sum are no numbers any more
 
 
 def gains(baseline: Sequence[float], method: Sequence[float], higher_is_better: Sequence[bool]) -> Floats:
@@ -31,7 +32,12 @@ def gains(baseline: Sequence[float], method: Sequence[float], higher_is_better: 
         where = int((before == 0).argmax())
         raise ValueError(f"baseline number {where + 1} is 0, so no change relative to it exists: leave that metric out")
     sign = np.where(np.asarray(higher_is_better, dtype=bool), 1.0, -1.0)
-    found: Floats = sign * (after - before) / np.abs(before)
+    with np.errstate(over="ignore"):
+        found: Floats = sign * (after - before) / np.abs(before)
+    if not (np.abs(found) < MOST).all():
+        where = int((~(np.abs(found) < MOST)).argmax())
+        said = f"from {before[where]:g} to {after[where]:g} is a change beyond all percents"
+        raise ValueError(f"baseline number {where + 1}: {said}: check the numbers, or leave that metric out")
     return found
 
 
@@ -49,7 +55,7 @@ def delta_m(baseline: Sequence[float], method: Sequence[float], higher_is_better
     >>> delta_m([4.0, 2.0], [3.0, 1.0], [True, False])  # 25 % worse and 50 % better
     -12.5
     """
-    return float(100 * -gains(baseline, method, higher_is_better).mean())
+    return float(-100 * gains(baseline, method, higher_is_better).mean()) + 0.0  # no change is 0, not −0
 
 
 def delta_p(

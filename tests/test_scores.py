@@ -32,6 +32,30 @@ def test_published_rows_are_recomputed(name: str) -> None:
     assert delta_m(SINGLE_TASK, row, HIGHER) == pytest.approx(published, abs=0.006)
 
 
+# NYUv2 at another size, as the README of auto-λ (Liu et al. 2022) has it: mIoU, absolute error of depth, mean angle, one per task
+AUTO_LAMBDA_SINGLE = [43.37, 52.24, 22.40]
+AUTO_LAMBDA = {
+    "Equal": ([44.64, 43.32, 24.48], 3.57),
+    "DWA": ([45.14, 43.06, 24.17], 4.58),
+    "GradDrop": ([45.39, 43.23, 24.18], 4.65),
+    "PCGrad": ([45.15, 42.38, 24.13], 5.09),
+    "Uncertainty": ([45.98, 41.26, 24.09], 6.50),
+    "CAGrad": ([46.14, 41.91, 23.52], 7.05),
+    "Auto-Lambda": ([47.17, 40.97, 23.68], 8.21),
+    "Auto-Lambda + CAGrad": ([48.26, 39.82, 22.81], 11.07),
+}
+
+
+@pytest.mark.parametrize("name", AUTO_LAMBDA)
+def test_published_rows_in_the_other_convention_are_recomputed(name: str) -> None:
+    row, published = AUTO_LAMBDA[name]
+    assert delta_p(AUTO_LAMBDA_SINGLE, row, [True, False, False]) == pytest.approx(published, abs=0.006)
+
+
+def test_no_change_is_zero_without_a_sign() -> None:
+    assert str(delta_m([1.0, 2.0], [1.0, 2.0], [True, False])) == "0.0"
+
+
 def test_delta_p_weighs_tasks_alike() -> None:
     row = [value * 1.1 for value in SINGLE_TASK]  # 10 % up: better where higher is better
     assert delta_p(SINGLE_TASK, row, HIGHER, [[0, 1], [2, 3], [4, 5, 6, 7, 8]]) == pytest.approx((10 - 10 + 2) / 3)
@@ -80,6 +104,9 @@ def test_the_front_is_what_nobody_beats(points: list[tuple[int, int]]) -> None:
         (([], [], []), "at least one"),
         (([0.0, 1.0], [1.0, 1.0], [True, True]), "baseline number 1 is 0"),
         (([1.0], [float("nan")], [True]), "finite"),
+        (([1.0, 1e-308], [1.0, 1e308], [True, True]), "baseline number 2: from 1e-308 to 1e\\+308"),
+        (([1e308], [-1e308], [True]), "beyond all percents"),
+        (([5e-324], [1.0], [False]), "beyond all percents"),
     ],
 )
 def test_slips(arguments: tuple[list[float], list[float], list[bool]], part: str) -> None:
@@ -112,6 +139,8 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         ({"--method": "[1, NaN]"}, "finite"),
         ({"--higher-is-better": "[2, 0]"}, "1 (or true)"),
         ({"--groups": "[0, 1]"}, "lists of positions"),
+        ({"--baseline": f"[1, {'9' * 400}]"}, "numbers below 1e308"),
+        ({"--baseline": "[1, 5e-324]"}, "beyond all percents"),
     ],
 )
 def test_slips_on_the_command_line(changed: dict[str, str], part: str, capsys: pytest.CaptureFixture[str]) -> None:

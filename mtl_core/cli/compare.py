@@ -175,7 +175,10 @@ def _numbers(text: str, option: str) -> list[float]:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"{option} must hold numbers only, got {value!r}")
-    return [float(value) for value in values]
+    try:
+        return [float(value) for value in values]
+    except OverflowError:
+        raise ValueError(f"{option} must hold numbers below 1e308, got one with more than 308 digits") from None
 
 
 def _is_true(value: Any) -> bool:
