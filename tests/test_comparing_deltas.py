@@ -201,3 +201,14 @@ def test_the_command_tells_the_intervals(store: Store, capsys: pytest.CaptureFix
     assert told["mgda, depth 2"]["delta_m_interval"] == pytest.approx([mine.low, mine.high])
     assert told["single task"]["delta_m"] == 0
     assert told["single task"]["delta_m_interval"] is None
+
+
+@pytest.mark.parametrize("same", [0.9722222089767456, 0.1, 1 / 3])
+def test_groups_whose_seeds_are_all_alike_are_not_told_apart_by_rounding(same: float) -> None:
+    """A small test split gives the same accuracy again and again; the sum of n of them, divided by n, may miss it by a hair."""
+    found = [interval([same] * n) for n in range(2, 31)]
+    assert found == [Interval(same, same, same, n) for n in range(2, 31)]
+    for n in range(2, 31):
+        told = Pair(METRICS, np.full((n, 3), same), np.full((3, 3), same)).weighed(np.full(3, -1 / 3))
+        assert (told.mean, str(told.mean)) == (0, "0.0")
+        assert told.overlaps(Interval(0.0, 0.0, 0.0, 3))

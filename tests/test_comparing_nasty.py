@@ -98,6 +98,43 @@ def test_runs_trained_elsewhere_stand_alone_under_their_names(store, tmp_path):
     assert not {"budget", "tuning", "device"} & rules(store)  # of theirs nobody knows
 
 
+def test_a_run_from_elsewhere_takes_nobodys_rank_front_or_direction_away(store, tmp_path):
+    """Named first, with a metric that nobody else has, and one whose direction its name does not tell."""
+    file = tmp_path / "theirs.csv"
+    file.write_text("step,split,task,name,value\n9,test,a,accuracy,0.9\n9,test,a,brier,0.2\n9,test,b,r2,0.5\n")
+    first = bring_in(store, file)
+    ours = {scheme: add(store, scheme, test={"a": {"r2": r2}, "b": {"r2": r2}}) for scheme, r2 in (("rlw", 0.5), ("mgda", 0.6))}
+    brier = {"name": "brier", "title": "Brier score", "higher_is_better": False, "unit": ""}
+    for run_id in ours.values():
+        run = store.run(run_id)
+        tasks = [task | {"metrics": [*task["metrics"], brier]} for task in run.spec["tasks"]]
+        result = run.result | {"test": {task: numbers | {"brier": 0.3} for task, numbers in run.result["test"].items()}}
+        store.change(run_id, "finished", spec=run.spec | {"tasks": tasks}, result=result)
+    found = compare([store.run(run_id) for run_id in (first, *ours.values())])
+    assert [metric.key for metric in found.front_metrics()] == [("a", "r2"), ("b", "r2")]
+    assert sorted(found.mean_rank.values()) == [1.25, 1.75]
+    assert len(found.front().members) == 1
+    told = {metric.key: metric for metric in found.metrics}
+    assert not told["a", "brier"].higher_is_better
+    assert (told["a", "brier"].title, told["a", "accuracy"].title) == ("Brier score", "Accuracy")
+
+
+def test_runs_from_elsewhere_alone_are_ranked_among_themselves(store, tmp_path):
+    for name, last in (("theirs", 0.9), ("others", 0.8)):
+        file = tmp_path / f"{name}.csv"
+        file.write_text(f"step,split,task,name,value\n9,test,a,accuracy,{last}\n9,test,b,accuracy,0.5\n")
+        bring_in(store, file)
+    found = compare(store.runs())
+    assert sorted(found.mean_rank.values()) == [1.25, 1.75]
+    assert [metric.key for metric in found.front_metrics()] == [("a", "accuracy"), ("b", "accuracy")]
+
+
+def test_a_front_is_of_two_tasks_even_where_one_lacks_its_headline(store):
+    for n, scheme in enumerate(("rlw", "mgda")):
+        add(store, scheme, test={"a": {"r2": 0.5 + n, "mae": 1.0}, "b": {"mae": 1.0 + n}})
+    assert [metric.key for metric in compare(store.runs()).front_metrics()] == [("a", "r2"), ("b", "mae")]
+
+
 def test_what_differs_is_in_the_name(store):
     for weighting, lr in (
         ({"name": "fixed", "weights": [0.2, 0.8]}, 0.001),

@@ -67,6 +67,12 @@ class Comparison:
         return [metric for metric in self.metrics if metric.is_score]
 
     @cached_property
+    def ranked(self) -> list[Metric]:
+        """Those over which ranks and the usual front go: what runs from elsewhere alone have is left out, unless all are such."""
+        known = {key for group in self.tested if not group.is_foreign for key in group.values}
+        return [metric for metric in self.scored if metric.key in known] or self.scored
+
+    @cached_property
     def tested(self) -> tuple[Group, ...]:
         """The groups with a test result."""
         return tuple(group for group in self.groups if group.by_seed)
@@ -128,11 +134,11 @@ class Comparison:
     @cached_property
     def mean_rank(self) -> dict[str, float]:
         """Mean rank over the metrics by group id, 1 = best, among the groups that have all metrics."""
-        full = [group for group in self.tested if all(metric.key in group.intervals for metric in self.scored)]
-        if not full or not self.scored:
+        full = [group for group in self.tested if all(metric.key in group.intervals for metric in self.ranked)]
+        if not full or not self.ranked:
             return {}
-        table = [[group.intervals[metric.key].mean for metric in self.scored] for group in full]
-        ranks = scores.mean_rank(table, [metric.higher_is_better for metric in self.scored])
+        table = [[group.intervals[metric.key].mean for metric in self.ranked] for group in full]
+        ranks = scores.mean_rank(table, [metric.higher_is_better for metric in self.ranked])
         return {group.id: float(rank) for group, rank in zip(full, ranks, strict=True)}
 
     def overlaps(self, group: Group, reference: Group) -> dict[Key, bool]:
@@ -156,9 +162,11 @@ class Comparison:
 
     def front_metrics(self) -> list[Metric]:
         """The two metrics that a front is drawn over unless somebody chooses: the headlines of the first two tasks."""
-        headlines = [metric for metric in self.scored if metric.is_headline]
-        rest = [metric for metric in self.scored if not metric.is_headline]
-        return [*headlines, *rest][:2]
+        headlines_first = sorted(self.ranked, key=lambda metric: not metric.is_headline)
+        by_task: dict[str, Metric] = {}
+        for metric in headlines_first:
+            by_task.setdefault(metric.task, metric)
+        return list(dict.fromkeys([*by_task.values(), *headlines_first]))[:2]
 
     def front(self, chosen: Sequence[Metric] | None = None) -> Front | None:
         """Who is beaten by nobody in two metrics, and how much area that covers; None where two metrics are not known."""

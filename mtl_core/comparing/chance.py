@@ -70,14 +70,14 @@ def interval(values: Sequence[float]) -> Interval:
     """
     if not values:
         raise ValueError("an interval needs at least one value")
-    mean, found = math.fsum(values) / len(values), scatter(values)
+    mean, found = _mean(values), scatter(values)
     return Interval(mean, None, None, 1) if found is None else around(mean, [found], len(values))
 
 
 def scatter(values: Sequence[float]) -> Scatter | None:
     """How far the mean of these values would move with other seeds; None for a single one."""
     n = len(values)
-    return None if n < 2 else Scatter(_deviation(values, math.fsum(values) / n) ** 2 / n, n - 1)
+    return None if n < 2 else Scatter(_deviation(values, _mean(values)) ** 2 / n, n - 1)
 
 
 def around(mean: float, parts: Sequence[Scatter], n: int) -> Interval:
@@ -106,7 +106,7 @@ def paired(theirs: Mapping[int, float], reference: Mapping[int, float]) -> Paire
     n = len(differences)
     if not n:
         return Paired(0, None, None, None)
-    mean = math.fsum(differences) / n
+    mean = _mean(differences)
     return Paired(n, mean, _t_test(differences, mean), wilcoxon(differences))
 
 
@@ -181,6 +181,11 @@ def _t_test(differences: Sequence[float], mean: float) -> float | None:
     if error == 0:  # all alike: no difference at all, or one without any doubt
         return 1.0 if mean == 0 else 0.0
     return student_outside(mean / error, n - 1)
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Never beyond the least or the largest: rounding must not tell groups apart whose seeds are all alike."""
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
 
 
 def _deviation(values: Sequence[float], mean: float) -> float:

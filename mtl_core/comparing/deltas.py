@@ -33,7 +33,7 @@ class Pair:
     @property
     def gains(self) -> Floats:
         """The relative improvement of the means in each metric, in percent [M]."""
-        before, after = self.baseline_SM.mean(axis=0), self.method_SM.mean(axis=0)
+        before, after = _means(self.baseline_SM), _means(self.method_SM)
         return 100 * scores.gains(before.tolist(), after.tolist(), self.higher_is_better)
 
     def by_task(self, weights: Mapping[str, float]) -> Floats:
@@ -55,11 +55,11 @@ class Pair:
         freedom of Welch and Satterthwaite. The metrics of one run may depend on each other; the two sides are taken as
         independent. No interval for a method with one seed; of a baseline with one seed the scatter is unknown and left out.
         """
-        before, after = self.baseline_SM.mean(axis=0), self.method_SM.mean(axis=0)
+        before, after = _means(self.baseline_SM), _means(self.method_SM)
         sign = np.where(self.higher_is_better, 1.0, -1.0)
         by_method = self.method_SM @ (100 * shares_M * sign / np.abs(before))
         by_baseline = self.baseline_SM @ (-100 * shares_M * sign * after / (before * np.abs(before)))
-        mean, own, theirs = float(shares_M @ self.gains), scatter(by_method.tolist()), scatter(by_baseline.tolist())
+        mean, own, theirs = float(shares_M @ self.gains) + 0.0, scatter(by_method.tolist()), scatter(by_baseline.tolist())
         if own is None:
             return Interval(mean, None, None, 1)
         return around(mean, [own] if theirs is None else [own, theirs], len(by_method))
@@ -72,6 +72,11 @@ def pair(group: Group, baseline: Group, scored: Sequence[Metric]) -> Pair | None
     if not method.size or not before.size or not (np.abs(before.mean(axis=0)) > 1 / MOST).all():
         return None
     return Pair(mine, method, before)
+
+
+def _means(values_SM: Floats) -> Floats:
+    """Of each metric [M]; that of numbers which are all alike is that number, which rounding would otherwise miss."""
+    return np.clip(values_SM.mean(axis=0), values_SM.min(axis=0), values_SM.max(axis=0))
 
 
 def _table(group: Group, metrics: Sequence[Metric]) -> Floats:

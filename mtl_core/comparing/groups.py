@@ -148,11 +148,13 @@ def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
 def metrics_of(groups: Sequence[Group], *, tested_only: bool = True) -> list[Metric]:
     """Every metric that a group was tested with, task by task in the data set's order, each task's loss last.
 
+    What a run from elsewhere calls a metric, and which way it takes it to be better, counts only where none of ours has it.
+
     Args:
         tested_only: leave out those of which no group has a number.
     """
     found: dict[Key, Metric] = {}
-    for group in groups:
+    for group in sorted(groups, key=lambda group: group.is_foreign):
         for run in group.by_seed.values():
             for task in (run.spec or {}).get("tasks", ()):
                 _add_metrics(found, task)

@@ -80,7 +80,7 @@ def describe_comparison(comparison: Comparison) -> dict[str, Any]:
         )
     tasks: dict[str, dict[str, Any]] = {}
     all_tasks: dict[str, None] = {}
-    for group in comparison.groups:
+    for group in sorted(comparison.groups, key=lambda group: group.is_foreign):  # ours say what tasks are called
         for spec in _specs(group):
             tasks |= {task["name"]: dict(task) for task in spec.get("tasks", ()) if task["name"] not in tasks}
             all_tasks |= dict.fromkeys(spec.get("all_tasks", ()))
