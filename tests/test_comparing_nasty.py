@@ -131,7 +131,7 @@ def test_runs_from_elsewhere_alone_are_ranked_among_themselves(store, tmp_path):
 
 def test_a_front_is_of_two_tasks_even_where_one_lacks_its_headline(store):
     for n, scheme in enumerate(("rlw", "mgda")):
-        add(store, scheme, test={"a": {"r2": 0.5 + n, "mae": 1.0}, "b": {"mae": 1.0 + n}})
+        add(store, scheme, test={"a": {"r2": 0.5 + n, "mae": 1.0}, "b": {"r2": math.nan, "mae": 1.0 + n}})
     assert [metric.key for metric in compare(store.runs()).front_metrics()] == [("a", "r2"), ("b", "mae")]
 
 
@@ -237,6 +237,12 @@ def test_the_command_takes_a_sweep_and_refuses_a_baseline_without_a_test(store, 
     said = capsys.readouterr()
     assert (said.out, len(said.err.splitlines())) == ("", 1)
     assert "no test result yet" in said.err
+    for wrong in ([sweep_id[:-1]], [f"{sweep_id}0", waiting]):
+        assert main(["compare", *wrong, "--json", "--store", store.url]) == 2
+        said = capsys.readouterr()
+        assert (said.out, f"Did you mean the sweep '{sweep_id}'?" in said.err) == ("", True)
+    assert main(["compare", sweep_id, "--baseline", sweep_id, "--store", store.url]) == 2
+    assert "is a sweep: name a run of it" in capsys.readouterr().err
 
 
 def test_times_are_not_judged_where_steps_or_devices_differ(store):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+from collections.abc import Collection, Iterable
 
 from mtl_core.comparing import Comparison, compare
-from mtl_core.store import Store
+from mtl_core.store import Run, Store
 
 
 def compare_named(store: Store, ids: Iterable[str], *, baseline: str | None = None) -> Comparison:
@@ -16,13 +17,26 @@ def compare_named(store: Store, ids: Iterable[str], *, baseline: str | None = No
             of each.
 
     Raises:
-        LookupError: there is no such run.
-        ValueError: no runs, or a baseline without a test result.
+        LookupError: there is no such run or sweep, with the nearest one.
+        ValueError: no runs, or a baseline that is a sweep or has no test result.
     """
     sweeps = {sweep.id for sweep in store.sweeps()}
     wanted: dict[str, None] = {}
     for one in ids:
         wanted |= dict.fromkeys([member.run_id for member in store.members(one)] if one in sweeps else [one])
-    if baseline is not None:
-        wanted[baseline] = None
-    return compare([store.run(run_id) for run_id in wanted], baseline=baseline)
+    if baseline in sweeps:
+        raise ValueError(f"the baseline must be one run, and {baseline} is a sweep: name a run of it (its whole group counts)")
+    runs = [_run(store, run_id, sweeps) for run_id in wanted]
+    if baseline is not None and baseline not in wanted:
+        runs.append(store.run(baseline))
+    return compare(runs, baseline=baseline)
+
+
+def _run(store: Store, name: str, sweeps: Collection[str]) -> Run:
+    try:
+        return store.run(name)
+    except LookupError:
+        near = difflib.get_close_matches(name.lower(), sweeps, n=1, cutoff=0.8)
+        if not near:
+            raise
+        raise LookupError(f"no run and no sweep is called {name!r}. Did you mean the sweep {near[0]!r}?") from None
