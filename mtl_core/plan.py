@@ -60,6 +60,8 @@ class Plan:
             "weighting": self.weighting.title,
             "asks": self.weighting.asks,
             "trunk_passes": self.trunk_passes(),
+            "scale": _as_published(self.weighting_knobs.scale, self.weighting.published_scale),
+            "heads": _as_published(self.weighting_knobs.heads, self.weighting.published_heads),
         }
 
 
@@ -90,6 +92,10 @@ def check(config: RunConfig) -> Plan:
     if config.training.augment and not dataset_class.describe()["can_augment"]:
         raise ValueError(f"dataset {dataset.variant_name()} has no augmentation: set training.augment to 0")
     return Plan(config, dataset, tuple(tasks), architecture, architecture_knobs, weighting, weighting_knobs)
+
+
+def _as_published(chosen: str, published: str) -> str:
+    return published if chosen == "published" else chosen
 
 
 def lean(config: RunConfig) -> RunConfig:

@@ -1,13 +1,17 @@
 """Rules of a fair comparison that are easily broken unseen, and numbers beyond all measure."""
 
 import math
+from itertools import product
 
 import pytest
 
 from mtl_core.comparing import compare
 from mtl_core.comparing.groups import group_runs
+from mtl_core.comparing.treatment import treatment_in_words
 from mtl_core.config import RunConfig
+from mtl_core.plan import check
 from mtl_core.store import Store
+from mtl_core.weightings import WEIGHTINGS, Setting
 from tests.contrasts import add
 
 
@@ -56,6 +60,68 @@ def test_a_sweep_in_which_all_share_their_settings_breaks_no_rule(store):
         for depth in (0, 1, 2) if scheme == "equal" else (1, 2):
             fill(store, scheme, depth=depth, clip=1.0, weight_decay=0.1)
     assert rules(store) == {}
+
+
+@pytest.mark.parametrize("knob", [{"clip": 1.0}, {"schedule": "constant"}, {"warmup": 5}, {"momentum": 0.5}, {"l1": 0.1}])
+def test_whatever_was_tried_on_one_scheme_alone_counts_as_tuning(store, knob):
+    fill(store, "equal")
+    fill(store, "mgda")
+    fill(store, "mgda", **knob)
+    assert "Tuned against untuned" in rules(store)["tuning"]
+    fill(store, "equal", **knob)
+    assert "tuning" not in rules(store)
+
+
+def treat(store, scale, heads):
+    """What the newest three runs wrote down of their step."""
+    for run in store.runs()[:3]:
+        store.change(run.id, "finished", spec={**run.spec, "scale": scale, "heads": heads})
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_sums_against_means_matter_with_sgd_alone(store, optimizer):
+    for scheme, scale in (("equal", "sum"), ("mgda", "mean"), ("pcgrad", "sum")):
+        fill(store, scheme, optimizer=optimizer)
+        treat(store, scale, "unit")
+    said = rules(store).get("treatment")
+    assert said is None if optimizer == "adam" else "a sum over tasks for equal, pcgrad and a mean over tasks for mgda" in said
+    for run in store.runs():
+        store.change(run.id, "finished", spec={**run.spec, "scale": "sum"})
+    assert "treatment" not in rules(store)
+
+
+def test_heads_treated_unlike_by_choice(store):
+    fill(store, "equal")
+    treat(store, "sum", "weighted")
+    fill(store, "mgda")
+    treat(store, "mean", "unit")
+    fill(store, "uncertainty")
+    treat(store, "sum", "weighted")
+    assert "treatment" not in rules(store)  # each as published
+    fill(store, {"name": "rlw", "heads": "unit"})
+    treat(store, "mean", "unit")
+    assert "follow their task's weight for uncertainty and count fully for mgda, rlw" in rules(store)["treatment"]
+
+
+def test_what_was_done_to_the_gradients_is_said_of_all(store):
+    fill(store, "equal")
+    assert treatment_in_words(side_by_side(store).tested) == ""  # runs of before it was written down
+    treat(store, "sum", "weighted")
+    fill(store, "mgda", clip=1.0)
+    treat(store, "mean", "unit")
+    assert treatment_in_words(side_by_side(store).tested) == (
+        "the step is a sum over tasks (equal), a mean over tasks (mgda); heads follow their task's weight (equal), count fully "
+        "(mgda); gradients are not clipped or clipped to length 1"
+    )
+
+
+@pytest.mark.parametrize("scheme", WEIGHTINGS.names())
+def test_a_run_writes_down_its_scale_and_its_heads(scheme):
+    for scale, heads in product(("published", "sum", "mean"), ("published", "weighted", "unit")):
+        plan = check(RunConfig(dataset={"name": "teacher"}, weighting={"name": scheme, "scale": scale, "heads": heads}))
+        said, made = plan.describe(), plan.weighting(plan.weighting_knobs, Setting(("a", "b"), (1, 1)))
+        assert (said["heads"] == "weighted") == made.has_weighted_heads
+        assert made.factor == {"sum": 1.0, "mean": 0.5}[said["scale"]] / {"sum": 1.0, "mean": 0.5}[made.published_scale]
 
 
 def test_a_setting_that_was_searched_alike_for_each_scheme_is_no_difference(store):

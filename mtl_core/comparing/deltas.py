@@ -76,7 +76,8 @@ def pair(group: Group, baseline: Group, scored: Sequence[Metric]) -> Pair | None
 
 def _means(values_SM: Floats) -> Floats:
     """Of each metric [M]; that of numbers which are all alike is that number, which rounding would otherwise miss."""
-    return np.clip(values_SM.mean(axis=0), values_SM.min(axis=0), values_SM.max(axis=0))
+    means: Floats = np.clip(values_SM.mean(axis=0), values_SM.min(axis=0), values_SM.max(axis=0))
+    return means
 
 
 def _table(group: Group, metrics: Sequence[Metric]) -> Floats:

@@ -9,17 +9,33 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mtl_core.comparing.groups import Group
+from mtl_core.comparing.treatment import HEADS, SCALES, by_heads, by_scale, schemes
 from mtl_core.store.alike import in_words
 
 Rule = (
-    Literal["elsewhere", "data", "seeds", "budget", "settings", "tuning", "selection", "diverged", "left out"]
+    Literal["elsewhere", "data", "seeds", "budget", "settings", "treatment", "tuning", "selection", "diverged", "left out"]
     | Literal["baseline", "numbers", "pairs", "repeats", "device", "time"]
 )
 FEW_SEEDS = 3
 LIKE_TIMES = 1.5  # up to this ratio, equal steps are about equal time
 _NAMED = 3  # groups named in a sentence
 _LENGTH = ("training.steps", "training.batch_size")
-_STEP_SIZE = ("training.lr", "training.weight_decay", "training.optimizer", "training.l1")
+_SEARCHED = tuple(  # what people search for the best value of
+    f"training.{name}"
+    for name in (
+        "lr",
+        "weight_decay",
+        "optimizer",
+        "l1",
+        "clip",
+        "momentum",
+        "schedule",
+        "warmup",
+        "augment",
+        "order",
+        "patience",
+    )
+)
 _OWN = ("weighting.", "dataset.", "measure.", "training.device", "architecture.depth", *_LENGTH)  # have rules of their own
 _UNENDED = ("queued", "running", "paused")
 
@@ -48,7 +64,8 @@ def check(
     """
     tested = [group for group in groups if group.by_seed]
     ours = [group for group in tested if not group.is_foreign]  # of the others neither budget nor tuning is known
-    found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_settings(ours), *_tuning(ours)]
+    found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_settings(ours)]
+    found += [*_treatment(ours), *_tuning(ours)]
     found += [*_diverged(groups), *_left_out(groups), *_numbers(tested), *_baseline(tested, without_baseline)]
     found += [*_incomparable(incomparable), *_scatter(baselines)]
     found += [*_pairs(ours), *_repeats(groups), *_device(ours), *_time(ours)]
@@ -136,14 +153,35 @@ def _settings(tested: Sequence[Group]) -> Iterable[Warned]:
         )
 
 
+def _treatment(tested: Sequence[Group]) -> Iterable[Warned]:
+    """Sums against means where the optimiser does not even them out, and heads that somebody chose to treat in another way."""
+    scales = by_scale([group for group in tested if group.settings.get("training.optimizer") == "sgd"])
+    if len(scales) > 1:
+        said = " and ".join(f"{SCALES[one]} for {schemes(mine)}" for one, mine in scales.items())
+        yield Warned(
+            "treatment",
+            f"The step is {said}: with SGD that is as if the learning rate were multiplied by the number of tasks. Set the knob "
+            "scale of all schemes to sum, or of all to mean.",
+        )
+    weighed = [group for group in tested if group.scheme != "equal"]  # with equal weights the two are the same
+    heads = by_heads(weighed)
+    if len(heads) > 1 and any(group.knobs.get("weighting.heads") in HEADS for group in weighed):
+        said = " and ".join(f"{HEADS[one]} for {schemes(mine)}" for one, mine in heads.items())
+        yield Warned(
+            "treatment",
+            f"The tasks' own layers {said}, by choice and not as published: what looks like the scheme's doing may be the heads'. "
+            "Set the knob heads alike for all schemes.",
+        )
+
+
 def _tuning(tested: Sequence[Group]) -> Iterable[Warned]:
     """How many settings each scheme was tried with; several fixed weights are a front, and depths a question of their own."""
     trials: dict[str, set[str]] = {}
     for group in tested:
         knobs = [] if group.scheme == "fixed" else sorted(group.knobs.items())
-        step_size = [group.settings.get(key) for key in _STEP_SIZE]
+        searched = [group.settings.get(key) for key in _SEARCHED]
         name = "single task" if group.is_single_task else group.scheme
-        trials.setdefault(name, set()).add(json.dumps([knobs, step_size]))
+        trials.setdefault(name, set()).add(json.dumps([knobs, searched]))
     counts = {scheme: len(settings) for scheme, settings in trials.items()}
     if not counts or max(counts.values()) == 1:
         return

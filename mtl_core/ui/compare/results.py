@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable
 
 import streamlit as st
 
 from mtl_core.comparing import Comparison, Group
+from mtl_core.comparing.treatment import treatment_in_words
 from mtl_core.exchange.spreadsheets import as_csv
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
@@ -51,12 +53,18 @@ def _table(compared: Compared) -> None:
             "Δm and Δp compare with the baseline: Δm is the mean over metrics, Δp the mean inside each task, then over tasks; their "
             "intervals hold the baseline's scatter too. The mean rank has no interval and "
             "changes with the groups that stand here. <b>What it says.</b> A group that is neither bold nor ≈ is behind the best, "
-            "on this test split and with these settings; that the others are equal is not shown.</p>"
+            f"on this test split and with these settings; that the others are equal is not shown.{_treatment(compared)}</p>"
         )
         with st.container(horizontal=True, gap="small"):
             _download("CSV", "results.csv", "text/csv", lambda: as_csv(result_frame(table)))
             _download("Markdown", "results.md", "text/markdown", lambda: as_markdown(table))
             _download("LaTeX", "results.tex", "text/x-tex", lambda: as_latex(table))
+
+
+def _treatment(compared: Compared) -> str:
+    """What was done to the gradients, which papers often leave silent."""
+    said = treatment_in_words(compared.comparison.tested)
+    return f" <b>How they were trained.</b> {html.escape(said[:1].upper() + said[1:])}." if said else ""
 
 
 def _seeds(compared: Compared) -> None:
