@@ -283,6 +283,17 @@ def test_the_section_shows_every_part(home: Store) -> None:
     assert "8 comparisons are made here" in words
 
 
+def test_the_section_says_what_was_done_to_the_gradients(home: Store) -> None:
+    clear(home)
+    assert "How they were trained" not in said(visit(home))  # runs of before it was written down
+    for run in home.runs():
+        facts = ("sum", "weighted") if run.config["weighting"]["name"] == "equal" else ("mean", "unit")
+        home.change(run.id, "finished", spec={**(run.spec or {}), **dict(zip(("scale", "heads"), facts, strict=True))})
+    words = said(visit(home))
+    assert "The step is a sum over tasks (equal), a mean over tasks (pcgrad, mgda)" in words
+    assert "gradients are not clipped." in words
+
+
 @pytest.mark.parametrize("fill", [waiting, hostile, lambda store: add(store, "mgda")], ids=["waiting", "hostile", "one run"])
 def test_the_section_survives(home: Store, fill: Any) -> None:
     fill(home)
