@@ -161,6 +161,14 @@ def test_no_percentage_of_nothing_and_a_sentence_why(store, small):
     assert "is zero in one of the metrics" in rules(store)["baseline"]
 
 
+def test_a_baseline_whose_seeds_cancel_is_zero_too(store):
+    for seed, r2 in enumerate((9e59, -9e59, 1e-45)):
+        add(store, "equal", seed, 0, test={"a": {"r2": r2, "mae": 0.4}}, is_recorded=False)
+        add(store, "mgda", seed, 2, test={"a": {"r2": 9e59, "mae": 0.4}}, is_recorded=False)
+    assert side_by_side(store).delta_m == {}
+    assert "is zero in one of the metrics" in rules(store)["baseline"]
+
+
 def test_hundreds_of_foreign_runs_of_one_name_are_told_apart(store):
     store.enqueue(RunConfig.from_mapping({"dataset": {"name": "teacher"}, "name": "log"}), spec={"origin": "elsewhere"})
     (run,) = store.runs()

@@ -69,7 +69,10 @@ def pair(group: Group, baseline: Group, scored: Sequence[Metric]) -> Pair | None
     """The two side by side, if the baseline has each of the group's metrics and none of them is zero on average."""
     mine = tuple(metric for metric in scored if metric.key in group.values)
     method, before = _table(group, mine), _table(baseline, mine)
-    if not method.size or not before.size or not (np.abs(before.mean(axis=0)) > 1 / MOST).all():
+    if not method.size or not before.size:
+        return None
+    rounding = np.finfo(np.float64).eps * np.abs(before).max(axis=0)  # of a mean: one this small is 0 whose terms cancel
+    if not (np.abs(before.mean(axis=0)) > np.maximum(1 / MOST, rounding)).all():
         return None
     return Pair(mine, method, before)
 
