@@ -85,6 +85,21 @@ def test_the_baseline_is_a_point_for_the_others(store: Store) -> None:
     assert sum(best for best, _ in ahead.values()) == 1
 
 
+def test_a_single_seed_that_equals_the_baseline_is_no_baseline(store: Store) -> None:
+    """Its Δm is exactly 0, yet nobody knows how far chance would move it."""
+    for seed in range(3):
+        for scheme, depth, a in (("equal", 0, 0.5), ("mgda", 2, 0.8)):
+            add(store, scheme, seed, depth, test={"a": {"r2": a + seed / 1000, "mae": 1 - a + seed / 1000}})
+    add(store, "rlw", 0, 2, test={"a": {"r2": 0.501, "mae": 0.501}})
+    table = result_table(compared(store))
+    assert table.rows[2].cells["delta_m"].value.mean == 0
+    assert cells(table, "delta_m") == {
+        "single task": (False, False),
+        "mgda, depth 2": (True, False),
+        "rlw, depth 2": (False, True),
+    }
+
+
 def test_sorting_puts_the_best_first_and_those_without_a_number_last(store: Store) -> None:
     clear(store)
     add(store, "rlw", 0, 2, test={"a": {"r2": 0.9}})
@@ -199,6 +214,16 @@ def test_times_of_different_devices_do_not_compare(store: Store) -> None:
     add(store, "equal", 0, 2)
     add(store, "mgda", 0, 2, device="cuda:0")
     assert not common_place(compared(store)).times_compare
+
+
+def test_times_of_two_devices_of_one_kind_compare(store: Store) -> None:
+    for seed in range(3):
+        for n, (scheme, depth) in enumerate((("equal", 0), ("equal", 2), ("mgda", 2))):
+            run = store.run(add(store, scheme, seed, depth, device=f"cuda:{n % 2}"))
+            store.change(run.id, "finished", spec={**(run.spec or {}), "device": "One Kind of GPU"})
+    found = compared(store)
+    assert common_place(found).times_compare
+    assert not found.comparison.warnings
 
 
 def test_without_validations_there_is_nothing_in_common(store: Store) -> None:

@@ -72,6 +72,23 @@ def test_whatever_was_tried_on_one_scheme_alone_counts_as_tuning(store, knob):
     assert "tuning" not in rules(store)
 
 
+def test_a_baseline_for_every_setting_that_was_drawn_is_no_wider_search(store):
+    for scheme, lrs in (("mgda", (0.01, 0.02)), ("pcgrad", (0.03, 0.04))):
+        for lr in lrs:
+            fill(store, scheme, lr=lr)
+            fill(store, "equal", depth=0, lr=lr)
+    assert "tuning" not in rules(store)
+    fill(store, "pcgrad", lr=0.01)
+    assert "pcgrad 3, mgda 2" in rules(store)["tuning"]
+
+
+def test_a_baseline_that_was_searched_less_is_untuned(store):
+    fill(store, "equal", depth=0)
+    for lr in (0.001, 0.01):
+        fill(store, "mgda", lr=lr)
+    assert "Tuned against untuned" in rules(store)["tuning"]
+
+
 def treat(store, scale, heads):
     """What the newest three runs wrote down of their step."""
     for run in store.runs()[:3]:

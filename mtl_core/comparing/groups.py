@@ -162,6 +162,11 @@ def metrics_of(groups: Sequence[Group], *, tested_only: bool = True) -> list[Met
     return [metric for key, metric in found.items() if key in tested or not tested_only]
 
 
+def trained_on(run: Run) -> str:
+    """Machine and device; two devices of one kind in a machine are alike, so that times of a queue over both compare."""
+    return f"{run.host} {(run.spec or {}).get('device') or run.device}".strip()
+
+
 def _settings(run: Run) -> dict[str, Any]:
     return settings_of(run.config) | ({RUN: run.id} if is_foreign(run.spec) else {})
 

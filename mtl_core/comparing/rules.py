@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mtl_core.comparing.groups import Group
+from mtl_core.comparing.groups import Group, trained_on
 from mtl_core.comparing.treatment import HEADS, SCALES, by_heads, by_scale, schemes
 from mtl_core.store.alike import in_words
 
@@ -37,6 +37,7 @@ _SEARCHED = tuple(  # what people search for the best value of
     )
 )
 _OWN = ("weighting.", "dataset.", "measure.", "training.device", "architecture.depth", *_LENGTH)  # have rules of their own
+_SINGLE = "single task"
 _UNENDED = ("queued", "running", "paused")
 
 
@@ -134,7 +135,7 @@ def _settings(tested: Sequence[Group]) -> Iterable[Warned]:
     """What sets one scheme apart beside its name: settings of which each has one value, and not all the same one."""
     table: dict[str, dict[str, set[str]]] = {}
     for group in tested:
-        scheme = "single task" if group.is_single_task else group.scheme
+        scheme = _SINGLE if group.is_single_task else group.scheme
         said = {key: value for key, value in group.settings.items() if not key.startswith(_OWN) and key != "tasks"}
         precisions = {str((run.spec or {}).get("precision", "")) for run in group.by_seed.values()}
         said |= {"training.precision": ", ".join(sorted(precisions))} if all(precisions) else {}  # what auto came to
@@ -180,12 +181,14 @@ def _tuning(tested: Sequence[Group]) -> Iterable[Warned]:
     for group in tested:
         knobs = [] if group.scheme == "fixed" else sorted(group.knobs.items())
         searched = [group.settings.get(key) for key in _SEARCHED]
-        name = "single task" if group.is_single_task else group.scheme
+        name = _SINGLE if group.is_single_task else group.scheme
         trials.setdefault(name, set()).add(json.dumps([knobs, searched]))
     counts = {scheme: len(settings) for scheme, settings in trials.items()}
     if not counts or max(counts.values()) == 1:
         return
     said = ", ".join(f"{scheme} {n}" for scheme, n in sorted(counts.items(), key=lambda item: -item[1]))
+    if len(counts) > 1 and _SINGLE in counts:  # a baseline for each setting that any scheme drew is no wider search
+        counts[_SINGLE] = min(counts[_SINGLE], max(n for scheme, n in counts.items() if scheme != _SINGLE))
     tuned = [scheme for scheme, n in counts.items() if n > 1]
     if min(counts.values()) == 1:
         yield Warned("tuning", f"Tuned against untuned: the number of learning rates and knobs tried is unequal ({said}).")
@@ -277,7 +280,7 @@ def _repeats(groups: Sequence[Group]) -> Iterable[Warned]:
 
 
 def _device(tested: Sequence[Group]) -> Iterable[Warned]:
-    devices = sorted({f"{run.host} {run.device}".strip() for group in tested for run in group.by_seed.values()})
+    devices = sorted({trained_on(run) for group in tested for run in group.by_seed.values()})
     if len(devices) > 1:
         yield Warned(
             "device", f"The runs trained on different devices ({_list(devices[:_NAMED])}): their times do not compare."
@@ -287,7 +290,7 @@ def _device(tested: Sequence[Group]) -> Iterable[Warned]:
 def _time(tested: Sequence[Group]) -> Iterable[Warned]:
     """Says nothing where devices differ: then times do not compare at all."""
     timed = {group.name: group.seconds for group in tested if group.seconds}
-    devices = {(run.host, run.device) for group in tested for run in group.by_seed.values()}
+    devices = {trained_on(run) for group in tested for run in group.by_seed.values()}
     steps = {run.step for group in tested for run in group.by_seed.values()}
     if len(timed) < 2 or len(devices) > 1 or len(steps) > 1:
         return

@@ -11,6 +11,7 @@ import pandas as pd
 
 from mtl_core.comparing import Interval
 from mtl_core.comparing.chance import interval
+from mtl_core.comparing.groups import trained_on
 from mtl_core.frames.compared._kept import Kept
 from mtl_core.records import Column, Scalars
 from mtl_core.store import Run
@@ -46,7 +47,7 @@ def common_place(compared: Compared) -> Common:
     runs = [run for _, run, _ in found]
     steps = [int(series.steps[-1]) for _, _, series in found]
     seconds = [float(series.times[-1]) for _, _, series in found if series.times[-1] > 0]
-    devices = sorted({f"{run.host} {run.device}".strip() for run in runs})
+    devices = sorted({trained_on(run) for run in runs})
     is_timed = len(seconds) == len(found)  # runs from elsewhere may come without times
     return Common(min(steps, default=None), min(seconds, default=None) if is_timed else None, tuple(devices))
 

@@ -69,9 +69,9 @@ def heat_table(compared: Compared, choice: str) -> pd.DataFrame:
 def _measured(found: Comparison, measure: str) -> tuple[Mapping[str, Interval], bool]:
     """The measure of each group that has it, and whether higher is better."""
     if measure in ("", DELTA_M):
-        return _with_zero(found, found.delta_m), False
+        return with_zero(found, found.delta_m), False
     if measure == DELTA_P:
-        return _with_zero(found, found.delta_p), True
+        return with_zero(found, found.delta_p), True
     if measure == RANK:
         return {group: Interval(rank, None, None, 1) for group, rank in found.mean_rank.items()}, False
     metric = next((metric for metric in found.metrics if "|".join(metric.key) == measure), None)
@@ -81,7 +81,7 @@ def _measured(found: Comparison, measure: str) -> tuple[Mapping[str, Interval], 
     return known, metric.higher_is_better
 
 
-def _with_zero(found: Comparison, deltas: Mapping[str, Interval]) -> dict[str, Interval]:
+def with_zero(found: Comparison, deltas: Mapping[str, Interval]) -> dict[str, Interval]:
     """The differences from the baseline; its own is zero without any doubt."""
     own = {group.id for group in found.tested if found.baseline_of(group) is group}
     return {key: Interval(0.0, 0.0, 0.0, one.n) if key in own else one for key, one in deltas.items()}

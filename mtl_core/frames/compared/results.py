@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from mtl_core.comparing import Comparison, Interval, Verdict, standing
+from mtl_core.frames.compared.heat import with_zero
 from mtl_core.frames.compared.words import estimate
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def result_table(compared: Compared, *, with_losses: bool = False) -> ResultTabl
     found = compared.comparison
     baselines = {group["id"] for group in compared.spec["groups"] if group["is_baseline"]}
     columns = _columns(found, with_losses)
-    cells = {column.key: _cells(column, _values(found, column.key)) for column in columns}
+    cells = {column.key: _cells(found, column, _values(found, column.key)) for column in columns}
     rows = [
         Row(
             group.id,
@@ -193,17 +194,13 @@ def _values(found: Comparison, key: str) -> dict[str, Interval]:
     return {group.id: group.intervals[metric.key] for group in found.tested if metric.key in group.intervals}
 
 
-def _cells(column: Column, values: Mapping[str, Interval]) -> dict[str, Cell]:
+def _cells(comparison: Comparison, column: Column, values: Mapping[str, Interval]) -> dict[str, Cell]:
     if column.higher_is_better is None:
         return {group: Cell(value) for group, value in values.items()}
     if column.key == RANK:  # it says where groups stand, not how far apart they are
         least = min((value.mean for value in values.values()), default=0.0)
         return {group: Cell(replace(value, low=None, high=None), value.mean == least) for group, value in values.items()}
     # the baseline is 0 by definition, and the intervals of the others hold its scatter
-    known = {group: _as_point(value) if column.key in (DELTA_M, DELTA_P) else value for group, value in values.items()}
+    known = with_zero(comparison, values) if column.key in (DELTA_M, DELTA_P) else values
     found = standing(known, higher_is_better=column.higher_is_better)
     return {group: Cell(value, group == found.best, group in found.alike) for group, value in values.items()}
-
-
-def _as_point(value: Interval) -> Interval:
-    return replace(value, low=0.0, high=0.0) if value.mean == 0 and value.low is None else value
