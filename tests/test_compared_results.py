@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from contrasts import HOSTILE, STEPS, add, compared, fair, hostile, waiting
+from contrasts import HOSTILE, STEPS, add, compared, fair, hostile, tasks_of, waiting
 from streamlit.testing.v1 import AppTest
 
 from mtl_core.figures import View
@@ -22,6 +22,7 @@ from mtl_core.frames.compared.result_texts import as_latex, as_markdown
 from mtl_core.frames.compared.results import DELTA_P, RANK, ResultTable, result_frame, result_table, verdict_frame
 from mtl_core.records import Column
 from mtl_core.store import Store
+from mtl_core.sweeps import Sweep
 from mtl_core.ui.compare.result_table import results_html, verdicts_html
 
 ROOT = Path(__file__).parent.parent
@@ -306,6 +307,23 @@ def test_the_section_shows_every_part(home: Store) -> None:
     assert "Every run has reached step <b>60</b>" in words
     assert "12 comparisons" not in words
     assert "8 comparisons are made here" in words
+
+
+def test_a_run_that_was_thrown_away_is_gone_from_its_sweep_on_the_page(home: Store) -> None:
+    vary = {"weighting": ["equal", "mgda"], "training.seed": [0, 1]}
+    sweep_id = home.add_sweep(Sweep.from_mapping({"base": {"dataset": "teacher"}, "vary": vary, "baselines": False}))
+    for member in home.members(sweep_id):
+        home.claim("somebody", "cpu", member.run_id)
+        test = {task: {"r2": 0.5, "mae": 0.5} for task in "ab"}
+        spec = {"tasks": tasks_of(), "all_tasks": ["a", "b"], "stages": [], "shared_stages": []}
+        home.change(member.run_id, "finished", spec=spec, result={"test": test, "best_step": 1, "seconds": 1.0})
+    before, gone = said(visit(home, runs=sweep_id)), [run for run in home.runs() if run.config["weighting"]["name"] == "mgda"]
+    for run in gone:
+        home.label(run.id, deleted=True)
+    after = said(visit(home, runs=sweep_id))
+    assert "mgda, depth 0" in before
+    assert "mgda, depth 0" not in after
+    assert "equal" in after
 
 
 def test_the_section_says_what_was_done_to_the_gradients(home: Store) -> None:

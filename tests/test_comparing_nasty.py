@@ -11,6 +11,7 @@ from scipy import stats
 from mtl_core.cli.app import main
 from mtl_core.comparing import compare, with_baseline
 from mtl_core.comparing.chance import paired, student_outside, student_quantile, wilcoxon
+from mtl_core.comparing.named import compare_named
 from mtl_core.config import RunConfig
 from mtl_core.exchange.foreign import bring_in
 from mtl_core.store import Store
@@ -243,6 +244,20 @@ def test_the_command_takes_a_sweep_and_refuses_a_baseline_without_a_test(store, 
         assert (said.out, f"Did you mean the sweep '{sweep_id}'?" in said.err) == ("", True)
     assert main(["compare", sweep_id, "--baseline", sweep_id, "--store", store.url]) == 2
     assert "is a sweep: name a run of it" in capsys.readouterr().err
+
+
+def test_a_run_of_a_sweep_that_was_thrown_away_does_not_count(store):
+    sweep = Sweep.from_yaml("base: {dataset: teacher}\nvary: {training.seed: [0, 1, 2]}\nbaselines: false")
+    sweep_id = store.add_sweep(sweep)
+    members = [member.run_id for member in store.members(sweep_id)]
+    for run_id in members:
+        finish(store, run_id, {"a": {"r2": 0.5}})
+    store.label(members[1], deleted=True)
+    assert compare_named(store, [sweep_id]).groups[0].seeds == [0, 2]
+    assert compare_named(store, [sweep_id, members[1]]).groups[0].seeds == [0, 1, 2]  # asked for by name
+    store.label(members[1], deleted=False)
+    store.label(members[2], archived=True)
+    assert compare_named(store, [sweep_id]).groups[0].seeds == [0, 1, 2]
 
 
 def test_times_are_not_judged_where_steps_or_devices_differ(store):

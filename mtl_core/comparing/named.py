@@ -23,13 +23,20 @@ def compare_named(store: Store, ids: Iterable[str], *, baseline: str | None = No
     sweeps = {sweep.id for sweep in store.sweeps()}
     wanted: dict[str, None] = {}
     for one in ids:
-        wanted |= dict.fromkeys([member.run_id for member in store.members(one)] if one in sweeps else [one])
+        wanted |= dict.fromkeys(runs_of(store, one) if one in sweeps else [one])
     if baseline in sweeps:
         raise ValueError(f"the baseline must be one run, and {baseline} is a sweep: name a run of it (its whole group counts)")
     runs = [_run(store, run_id, sweeps) for run_id in wanted]
     if baseline is not None and baseline not in wanted:
         runs.append(store.run(baseline))
     return compare(runs, baseline=baseline)
+
+
+def runs_of(store: Store, sweep_id: str) -> list[str]:
+    """The runs of a sweep in its order, without those that somebody threw away. Raises LookupError."""
+    ids = [member.run_id for member in store.members(sweep_id)]
+    gone = {run_id for run_id, label in store.labels(ids).items() if label.deleted is not None}
+    return [run_id for run_id in ids if run_id not in gone]
 
 
 def _run(store: Store, name: str, sweeps: Collection[str]) -> Run:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import streamlit as st
 
 from mtl_core.comparing import Comparison, compare
+from mtl_core.comparing.named import runs_of
 from mtl_core.store import Run, Store, StoredSweep
 from mtl_core.ui import errors
 
@@ -55,7 +56,7 @@ def load(store: Store) -> Choice:
     sweeps = {sweep.id: sweep for sweep in store.sweeps()} if ids else {}
     wanted: dict[str, None] = {}
     for one in ids:
-        wanted |= dict.fromkeys([member.run_id for member in store.members(one)] if one in sweeps else [one])
+        wanted |= dict.fromkeys(runs_of(store, one) if one in sweeps else [one])
     choice = Choice(ids, store.runs_named(list(wanted)[:MOST_RUNS]), [sweeps[one] for one in ids if one in sweeps])
     if len(wanted) > MOST_RUNS:
         choice.slips.append(f"{len(wanted):,} runs are chosen; the first {MOST_RUNS} are compared")
