@@ -260,6 +260,20 @@ def test_a_run_of_a_sweep_that_was_thrown_away_does_not_count(store):
     assert compare_named(store, [sweep_id]).groups[0].seeds == [0, 1, 2]
 
 
+def test_the_command_says_whether_fixed_weights_were_tuned(store, capsys):
+    runs = [add(store, "mgda", test={"a": {"r2": 0.7}, "b": {"r2": 0.7}})]
+    for n in range(1, 9):
+        mix = {"name": "fixed", "weights": [n / 10, 1 - n / 10]}
+        runs.append(add(store, mix, test={"a": {"r2": n / 10}, "b": {"r2": 0.9 - n / 10}}))
+    assert main(["compare", *runs, "--store", store.url]) == 0
+    said = capsys.readouterr().out
+    assert "Only 8 mixes of fixed weights make the front." in said
+    assert "Beyond it by the means, but perhaps by chance: mgda, depth 2." in said
+    runs.append(add(store, {"name": "fixed", "weights": [0.9, 0.1]}))
+    assert main(["compare", *runs, "--store", store.url]) == 0
+    assert "9 mixes of fixed weights make the front." in capsys.readouterr().out
+
+
 def test_times_are_not_judged_where_steps_or_devices_differ(store):
     three(store, "equal", 2, seconds=1.0)
     three(store, "mgda", 2, seconds=9.0, device="cuda:0")

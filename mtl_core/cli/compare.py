@@ -11,6 +11,7 @@ from mtl_core.cli.say import AsJson, StoreUrl, answer, json_line, note, number, 
 
 if TYPE_CHECKING:
     from mtl_core.comparing import Comparison, Group, Interval
+    from mtl_core.store import Store
 
 Numbers = Annotated[str, typer.Option(help="One number per metric, as JSON: '[38.3, 63.76, 0.675]'.")]
 
@@ -50,10 +51,11 @@ def compare(
             from mtl_core.exchange.compare_files import write
 
             write(kept, found, csv=csv, html=html, figure=figure, panel=panel, picture=out)
-    if as_json:
-        answer(json_line(_told(found)))
-        return
-    _show(found)
+        if as_json:
+            answer(json_line(_told(found)))
+            return
+        _show(found)
+        _say_front(kept, found)
     for warned in found.warnings:
         note(f"warning: {warned.sentence}")
 
@@ -107,6 +109,16 @@ def _show(found: Comparison) -> None:
     if front is not None:
         axes = " and ".join(f"{metric.task} {metric.name}" for metric in front.metrics)
         answer(f"front and hypervolume ({number(front.hypervolume)}) over {axes}; ± is half a 95 % interval over seeds")
+
+
+def _say_front(kept: Store, found: Comparison) -> None:
+    """What the front amounts to: whether it has mixes enough, and who lies beyond it."""
+    from mtl_core.frames.compared import Compared
+    from mtl_core.frames.compared.front import front_said
+
+    said = front_said(Compared(kept, found), "")
+    for sentence in said.sentences if said is not None else ():
+        answer(sentence)
 
 
 def _interval(one: Interval) -> dict[str, Any]:
