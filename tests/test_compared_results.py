@@ -14,6 +14,7 @@ import pytest
 from contrasts import HOSTILE, STEPS, add, compared, fair, hostile, tasks_of, waiting
 from streamlit.testing.v1 import AppTest
 
+from mtl_core.exchange.arrivals import take_in
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
@@ -225,6 +226,17 @@ def test_times_of_two_devices_of_one_kind_compare(store: Store) -> None:
     found = compared(store)
     assert common_place(found).times_compare
     assert not found.comparison.warnings
+
+
+def test_a_run_from_elsewhere_that_counts_in_other_units_holds_nobody_back(store: Store, tmp_path: Path) -> None:
+    add(store, "equal", 0, 2)
+    before = common_place(compared(store))
+    curves = tmp_path / "epochs.csv"
+    curves.write_text("step,validation/a/r2,test/a/r2\n1,0.1,\n2,0.2,\n3,0.3,0.3\n")
+    take_in(store, curves)
+    found = compared(store)
+    assert len(found.comparison.tested) == 2
+    assert common_place(found).step == before.step == STEPS
 
 
 def test_without_validations_there_is_nothing_in_common(store: Store) -> None:

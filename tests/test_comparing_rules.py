@@ -89,6 +89,18 @@ def test_a_baseline_that_was_searched_less_is_untuned(store):
     assert "Tuned against untuned" in rules(store)["tuning"]
 
 
+def test_a_baseline_without_a_test_is_not_called_missing(store):
+    fill(store, "mgda")
+    fill(store, "equal", depth=0)
+    for run in store.runs()[:3]:
+        store.change(run.id, "finished", result={})
+    assert "no test (3 finished)" in rules(store)["baseline"]
+    fill(store, "pcgrad", lr=0.1)  # no baseline of its own, waiting or not
+    said = [warned.sentence for warned in side_by_side(store).warnings if warned.rule == "baseline"]
+    assert len(said) == 2
+    assert sum("pcgrad" in sentence for sentence in said) == 1
+
+
 def treat(store, scale, heads):
     """What the newest three runs wrote down of their step."""
     for run in store.runs()[:3]:

@@ -191,10 +191,14 @@ class Comparison:
     def warnings(self) -> list[Warned]:
         """Every rule of a fair comparison that these runs break."""
         bases = {group.id: self.baseline_of(group) for group in self.tested}
-        without = [group for group in self.tested if bases[group.id] is None]
+        bare = [group for group in self.tested if bases[group.id] is None]
+        hoped = {group.id: _matched(group) for group in self.groups if group.is_single_task and not group.by_seed}
+        without = [group for group in bare if _matched(group) not in hoped.values()]
+        lacking = [_matched(group) for group in bare]
+        awaited = [group for group in self.groups if group.id in hoped and hoped[group.id] in lacking]
         used = {base.id: base for group_id, base in bases.items() if base is not None and base.id != group_id}
         lost = [group for group in self.tested if bases[group.id] is not None and group.id not in self._pairs]
-        return check(self.groups, without_baseline=without, baselines=list(used.values()), incomparable=lost)
+        return check(self.groups, without_baseline=without, awaited=awaited, baselines=list(used.values()), incomparable=lost)
 
     @cached_property
     def _single_task(self) -> list[tuple[dict[str, Any], Group]]:

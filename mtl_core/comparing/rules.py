@@ -53,6 +53,7 @@ def check(
     groups: Sequence[Group],
     *,
     without_baseline: Sequence[Group] = (),
+    awaited: Sequence[Group] = (),
     baselines: Sequence[Group] = (),
     incomparable: Sequence[Group] = (),
 ) -> list[Warned]:
@@ -60,6 +61,7 @@ def check(
 
     Args:
         without_baseline: the groups that Δm has nothing to be measured against.
+        awaited: the baselines of others that have no test.
         baselines: the groups that others are measured against.
         incomparable: the groups that have a baseline, and no Δm all the same.
     """
@@ -68,7 +70,7 @@ def check(
     found = [*_elsewhere(groups), *_data(groups), *_seeds(tested), *_budget(ours), *_settings(ours)]
     found += [*_treatment(ours), *_tuning(ours)]
     found += [*_diverged(groups), *_left_out(groups), *_numbers(tested), *_baseline(tested, without_baseline)]
-    found += [*_incomparable(incomparable), *_scatter(baselines)]
+    found += [*_awaited(awaited), *_incomparable(incomparable), *_scatter(baselines)]
     found += [*_pairs(ours), *_repeats(groups), *_device(ours), *_time(ours)]
     return found
 
@@ -249,6 +251,17 @@ def _baseline(tested: Sequence[Group], without: Sequence[Group]) -> Iterable[War
     elif without:
         yield Warned(
             "baseline", f"{_names(without)}: no single-task baseline with the same data, tasks and training, so no Δm."
+        )
+
+
+def _awaited(awaited: Sequence[Group]) -> Iterable[Warned]:
+    if awaited:
+        states = Counter(run.state for group in awaited for run in group.runs)
+        said = ", ".join(f"{n} {state}" for state, n in states.most_common())
+        yield Warned(
+            "baseline",
+            f"The single-task baseline ({_names(awaited)}) has no test ({said}), so there is no Δm against it: wait for it, "
+            "train it again, or choose another baseline.",
         )
 
 

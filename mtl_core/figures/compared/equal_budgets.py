@@ -37,7 +37,8 @@ class EqualBudgets(Contrast):
     )
     may_say = (
         "It says which order holds whether one pays per step or per second, for these budgets and on this machine. It is "
-        "validation, not test, and times of runs on different or busy machines do not compare."
+        "validation, not test, times of runs on different or busy machines do not compare, and time counts what the measuring of "
+        "conflict costs: schemes that need no gradients of single tasks pay up to a tenth for it."
     )
     waiting = "The numbers appear when a run with a test has validated"
     source = "equal"

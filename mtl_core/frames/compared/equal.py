@@ -42,8 +42,10 @@ class Common:
 
 
 def common_place(compared: Compared) -> Common:
-    """The step and the training time that every run has reached."""
+    """The step and the training time that every run has reached; runs from elsewhere, whose steps may be anything, hold nobody back."""
     found = _series(compared)
+    foreign = {group.name for group in compared.comparison.groups if group.is_foreign}
+    found = [one for one in found if one[0] not in foreign] or found
     runs = [run for _, run, _ in found]
     steps = [int(series.steps[-1]) for _, _, series in found]
     seconds = [float(series.times[-1]) for _, _, series in found if series.times[-1] > 0]

@@ -150,7 +150,8 @@ def _budgets(compared: Compared) -> None:
             )
         said = []
         if common.step is not None:
-            said.append(f"Every run has reached step <b>{common.step:,}</b>")
+            ours = "run trained here" if any(group.is_foreign for group in compared.comparison.tested) else "run"
+            said.append(f"Every {ours} has reached step <b>{common.step:,}</b>")
         if common.seconds is not None:
             said.append(f"and <b>{common.seconds:,.3g} s</b> of training")
         elif common.step is not None:
