@@ -80,6 +80,9 @@ def test_delta_against_the_single_task_baseline_by_hand(store: Store) -> None:
     assert found.gains(mgda) == {"a": pytest.approx(10), "b": pytest.approx(10)}
     assert found.weighed_delta({"a": 1.0, "b": 0.0})[equal.id].mean == pytest.approx(-12.5)
     assert found.weighed_delta({"a": 3.0, "b": 3.0})[equal.id] == found.delta_p[equal.id]
+    assert found.weighed_delta_m({"a": 1.0, "b": 0.0})[equal.id].mean == pytest.approx(12.5)
+    assert found.weighed_delta_m({"a": 3.0, "b": 1.0})[equal.id].mean == pytest.approx((3 * 12.5 - 20) / 4)
+    assert found.weighed_delta_m({"a": 3.0, "b": 3.0})[equal.id] == found.delta_m[equal.id]
     assert found.mean_rank == {found.groups[0].id: 2.5, equal.id: 2.0, mgda.id: 1.5}
     chosen = compare([store.run(run_id) for run_id in ids], baseline=ids[1])
     assert chosen.delta_p[mgda.id].mean == pytest.approx(100 * ((0.88 / 0.7 - 1) + (0.55 / 0.6 - 1)) / 2)

@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from mtl_core import scores
 from mtl_core.comparing.chance import Interval, Paired, paired
 from mtl_core.comparing.deltas import Floats, Pair, pair
@@ -99,27 +97,25 @@ class Comparison:
         Its interval holds the scatter of both; that of a baseline with one seed is unknown and missing. A baseline against
         itself is 0, without interval.
         """
-        return self._against_baseline(lambda pair: np.full(len(pair.metrics), -1 / len(pair.metrics)))
+        return self._against_baseline(lambda pair: -pair.by_metric(_alike(pair)))
 
     @cached_property
     def delta_p(self) -> dict[str, Interval]:
         """Δp by group id, in percent, higher is better: inside each task, then over tasks; intervals as for ``delta_m``."""
-        return self._against_baseline(lambda pair: pair.by_task(dict.fromkeys([metric.task for metric in pair.metrics], 1.0)))
+        return self._against_baseline(lambda pair: pair.by_task(_alike(pair)))
 
     def weighed_delta(self, weights: Mapping[str, float]) -> dict[str, Interval]:
         """Δp under other task weights: the weighted mean over tasks (weights need not sum to 1), where it exists.
 
         Raises ValueError unless at least one weight is positive and none negative.
         """
-        if min(weights.values(), default=0) < 0 or not sum(weights.values()) > 0:
-            raise ValueError("task weights must not be negative, and one of them must be above zero")
+        _refuse(weights)
+        return self._against_baseline(lambda pair: pair.by_task(weights) if _covers(weights, pair) else None)
 
-        def shares(pair: Pair) -> Floats | None:
-            tasks = {metric.task for metric in pair.metrics}
-            is_covered = tasks <= set(weights) and sum(weights[task] for task in tasks) > 0
-            return pair.by_task(weights) if is_covered else None
-
-        return self._against_baseline(shares)
+    def weighed_delta_m(self, weights: Mapping[str, float]) -> dict[str, Interval]:
+        """Δm under other task weights: the mean over metrics, each of which counts as much as its task. As ``weighed_delta``."""
+        _refuse(weights)
+        return self._against_baseline(lambda pair: -pair.by_metric(weights) if _covers(weights, pair) else None)
 
     def gains(self, group: Group) -> dict[str, float]:
         """Each task's mean relative improvement over the baseline in percent (higher is better); {} without a baseline."""
@@ -277,6 +273,22 @@ def is_static(group: Group) -> bool:
 def _matched(group: Group) -> dict[str, Any]:
     """The settings that a group shares with its baseline."""
     return {key: value for key, value in group.settings.items() if not key.startswith(_UNMATCHED)}
+
+
+def _alike(pair: Pair) -> dict[str, float]:
+    """All tasks count the same."""
+    return dict.fromkeys([metric.task for metric in pair.metrics], 1.0)
+
+
+def _refuse(weights: Mapping[str, float]) -> None:
+    if min(weights.values(), default=0) < 0 or not sum(weights.values()) > 0:
+        raise ValueError("task weights must not be negative, and one of them must be above zero")
+
+
+def _covers(weights: Mapping[str, float], pair: Pair) -> bool:
+    """Whether the weights say something of all tasks that a group has."""
+    tasks = {metric.task for metric in pair.metrics}
+    return tasks <= set(weights) and sum(weights[task] for task in tasks) > 0
 
 
 def _beyond(values: Sequence[float], higher_is_better: bool) -> float:

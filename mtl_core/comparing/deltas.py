@@ -42,10 +42,12 @@ class Pair:
         Raises ValueError if the tasks' weights sum to zero.
         """
         tasks = [metric.task for metric in self.metrics]
-        total = sum(weights[task] for task in dict.fromkeys(tasks))
-        if not total > 0:
-            raise ValueError("the weights of the tasks that a group has must not all be zero: raise one of them")
-        return np.array([weights[task] / total / tasks.count(task) for task in tasks])
+        return _shares([weights[task] / tasks.count(task) for task in tasks])
+
+    def by_metric(self, weights: Mapping[str, float]) -> Floats:
+        """The share of each metric [M] where it counts as much as its task: of two tasks of one weight, the one with more metrics
+        has more; they sum to 1. Raises ValueError as ``by_task``."""
+        return _shares([weights[metric.task] for metric in self.metrics])
 
     def weighed(self, shares_M: Floats) -> Interval:
         """The sum of the gains times these shares, in percent, with its 95 % interval over both sides' seeds.
@@ -75,6 +77,13 @@ def pair(group: Group, baseline: Group, scored: Sequence[Metric]) -> Pair | None
     if not (np.abs(before.mean(axis=0)) > np.maximum(1 / MOST, rounding)).all():
         return None
     return Pair(mine, method, before)
+
+
+def _shares(weights: Sequence[float]) -> Floats:
+    total = sum(weights)
+    if not total > 0:
+        raise ValueError("the weights of the tasks that a group has must not all be zero: raise one of them")
+    return np.array([weight / total for weight in weights])
 
 
 def _means(values_SM: Floats) -> Floats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from itertools import groupby
+from typing import NamedTuple
 
 from mtl_core.comparing import Verdict
 from mtl_core.frames.compared.result_texts import ALIKE, arrow
@@ -53,15 +54,31 @@ def verdicts_html(found: Sequence[Verdict]) -> str:
     return _table(f'<thead><tr><th scope="col">Group</th>{heads}</tr></thead><tbody>{rows}</tbody>')
 
 
-def weighed_html(rows: Sequence[tuple[str, str, str, int, int]]) -> str:
-    """Group, Δp with equal weights, Δp with others, and its place in either order."""
-    heads = ("Group", "Equal weights", "Your weights", "Place")
+class Weighed(NamedTuple):
+    """A group's Δp and Δm, in words, with equal task weights and with others, and its place in either order."""
+
+    group: str
+    even: tuple[str, str]
+    chosen: tuple[str, str]
+    place_even: int
+    place: int
+
+
+def weighed_html(rows: Sequence[Weighed]) -> str:
+    """A row per group: Δp and Δm with equal weights, with others, and its place."""
+    top = "".join(f'<th colspan="2" scope="colgroup">{over}</th>' for over in ("Equal weights", "Your weights"))
+    pair = "".join(f'<th scope="col">{delta} % {arrow(up)}</th>' for delta, up in (("Δp", True), ("Δm", False)))
+    head = f'<tr><td></td>{top}<td></td></tr><tr><th scope="col">Group</th>{pair}{pair}<th scope="col">Place</th></tr>'
     body = "".join(
-        f'<tr><th scope="row">{escape(name)}</th><td>{escape(before)}</td><td><b>{escape(now)}</b></td><td>{_moved(old, new)}</td></tr>'
-        for name, before, now, old, new in rows
+        f'<tr><th scope="row">{escape(row.group)}</th>{_cells(row.even)}<td><b>{escape(row.chosen[0])}</b></td>'
+        f"{_cells(row.chosen[1:])}<td>{_moved(row.place_even, row.place)}</td></tr>"
+        for row in rows
     )
-    top = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    return _table(f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody>")
+    return _table(f"<thead>{head}</thead><tbody>{body}</tbody>")
+
+
+def _cells(words: Sequence[str]) -> str:
+    return "".join(f"<td>{escape(word)}</td>" for word in words)
 
 
 def _table(inner: str, *, is_wide: bool = False) -> str:

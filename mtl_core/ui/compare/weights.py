@@ -7,11 +7,12 @@ from html import escape
 
 import streamlit as st
 
+from mtl_core.comparing import Group, Interval
 from mtl_core.figures import View
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
 from mtl_core.frames.compared.words import estimate
-from mtl_core.ui import address, errors, frame, live
+from mtl_core.ui import address, errors, frame
 from mtl_core.ui.compare import cards, result_table
 
 WEIGHTS = "results.weights"  # URL parameter: a weight per task, in the tasks' order
@@ -20,12 +21,12 @@ _MOST = 8  # sliders
 
 
 def show(compared: Compared) -> None:
-    """Sliders, Δp under these weights, and the figure of one task's weight."""
+    """Sliders, Δp and Δm under these weights, and the figure of one task's weight."""
     tasks = {task["name"]: str(task["title"]) for task in compared.spec["tasks"]}
     if len(tasks) < 2 or not compared.comparison.delta_p:
         return
     with st.container(border=True, key="card-results-weights"):
-        st.html(f'<div class="mtl-card-head"><h3>{escape(CONTRASTS["weighed_delta"].title)}</h3></div>')
+        st.html('<div class="mtl-card-head"><h3>Δm and Δp under other task weights</h3></div>')
         _table(compared, _sliders(tasks))
         names = CONTRASTS["weighed_delta"].choices(compared.spec)
         task = st.selectbox(
@@ -76,32 +77,32 @@ def _sliders(tasks: Mapping[str, str]) -> dict[str, float]:
 
 
 def _table(compared: Compared, weights: Mapping[str, float]) -> None:
-    """Δp of every group before and after, the best under these weights first."""
+    """Δp and Δm of every group before and after, the best under these weights first."""
     if not sum(weights.values()) > 0:
         st.html('<p class="mtl-note">All weights are 0: raise one of them to see who is ahead.</p>')
         return
-    found, even = compared.comparison.weighed_delta(weights), compared.comparison.delta_p
-    common = [group for group in compared.comparison.tested if group.id in found and group.id in even]
-    before = sorted(common, key=lambda group: -even[group.id].mean)
-    now = sorted(common, key=lambda group: -found[group.id].mean)
+    found = compared.comparison
+    even = (found.delta_p, found.delta_m)
+    chosen = (found.weighed_delta(weights), found.weighed_delta_m(weights))
+    common = [group for group in found.tested if all(group.id in deltas for deltas in (*even, *chosen))]
+    before = sorted(common, key=lambda group: -even[0][group.id].mean)
+    now = sorted(common, key=lambda group: -chosen[0][group.id].mean)
     if not now:
         return
+
+    def words(deltas: tuple[Mapping[str, Interval], Mapping[str, Interval]], group: Group) -> tuple[str, str]:
+        delta_p, delta_m = (estimate(one[group.id].mean, one[group.id].margin) for one in deltas)
+        return delta_p, delta_m
+
     rows = [
-        (
-            group.name,
-            estimate(even[group.id].mean, even[group.id].margin),
-            estimate(found[group.id].mean, found[group.id].margin),
-            before.index(group) + 1,
-            place,
-        )
+        result_table.Weighed(group.name, words(even, group), words(chosen, group), before.index(group) + 1, place)
         for place, group in enumerate(now, 1)
     ]
-    left, right = live.halves("results-weights")
-    left.html(result_table.weighed_html(rows))
+    st.html(result_table.weighed_html(rows))
     leads = f"<b>{escape(now[0].name)}</b> leads with these weights"
     leads += ", as it does with equal ones." if now[0] is before[0] else f", <b>{escape(before[0].name)}</b> with equal ones."
-    right.html(
-        f'<p class="mtl-note">{leads} Δp in %, higher is better, ± half of its 95 % interval: a lead smaller than that may be '
-        "chance. Choose weights for reasons outside of this table: weights chosen because somebody wins with them prove "
-        "nothing.</p>"
+    st.html(
+        f'<p class="mtl-note">{leads} In order of Δp, the weighted mean over tasks of the mean over a task\'s metrics; in Δm each '
+        "metric counts as much as its task. ± is half of a 95 % interval: a lead smaller than that may be chance. Choose weights "
+        "for reasons outside of this table: weights chosen because somebody wins with them prove nothing.</p>"
     )
