@@ -29,7 +29,7 @@ def show(store: Store, compared: Compared) -> None:
     if not CONTRASTS["group_cosines"].applies(compared.spec):
         live.empty(
             "No conflict to show",
-            "Conflict needs at least two tasks and one shared stage. Choose runs of a higher depth under Runs.",
+            "Conflict needs a run that has begun, with at least two tasks and one shared stage. Choose such runs under Runs.",
         )
         return
     looked_at, pairs = choose(compared)
