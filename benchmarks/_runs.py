@@ -50,7 +50,7 @@ def make_runs(store: Store, n_runs: int, n_steps: int) -> Made:
     specs: dict[str, Mapping[str, Any]] = {}
     ids = []
     for number, config in enumerate(_configs(n_runs, n_steps)):
-        key = repr((config.architecture, config.weighting))
+        key = repr((config.architecture, config.weighting, config.training.lr))
         if key not in specs:
             specs[key] = _describe(config)
         ids.append(_add(store, config, dict(specs[key]), number))

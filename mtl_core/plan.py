@@ -62,6 +62,7 @@ class Plan:
             "trunk_passes": self.trunk_passes(),
             "scale": _as_published(self.weighting_knobs.scale, self.weighting.published_scale),
             "heads": _as_published(self.weighting_knobs.heads, self.weighting.published_heads),
+            "lean": _without_seed(lean(self.config).to_mapping()),
         }
 
 
@@ -94,6 +95,12 @@ def check(config: RunConfig) -> Plan:
     return Plan(config, dataset, tuple(tasks), architecture, architecture_knobs, weighting, weighting_knobs)
 
 
+def _without_seed(values: dict[str, Any]) -> dict[str, Any]:
+    """Without its name, too: what runs that differ in nothing else have in common."""
+    training = {key: value for key, value in values["training"].items() if key != "seed"}
+    return {key: value for key, value in values.items() if key != "name"} | {"training": training}
+
+
 def _as_published(chosen: str, published: str) -> str:
     return published if chosen == "published" else chosen
 
@@ -104,7 +111,7 @@ def lean(config: RunConfig) -> RunConfig:
     >>> lean(RunConfig(dataset={"name": "teacher", "noise": 0.1}, tasks=["a", "b"], architecture={"name": "hard_sharing", "depth": 2}))
     RunConfig(name='', dataset={'name': 'teacher'}, tasks=None, architecture={'name': 'hard_sharing'}, ...)
     """
-    values = config.to_mapping()
+    values, plan = config.to_mapping(), None
     with contextlib.suppress(ValueError):
         plan = check(config)
         if plan.task_names == tuple(plan.dataset.default_tasks):
@@ -116,6 +123,8 @@ def lean(config: RunConfig) -> RunConfig:
     for part, shelf in shelves.items():
         with contextlib.suppress(ValueError):
             variant, knobs = shelf.parse(values[part])
+            if part == "architecture" and plan is not None:
+                knobs = variant.lean(knobs, plan.dataset.input_shape)
             values[part] = {"name": values[part]["name"], **without_defaults(variant.Knobs, knobs.model_dump(mode="json"))}
     return RunConfig.from_mapping(values)
 

@@ -249,6 +249,17 @@ def test_what_another_data_set_would_have_otherwise_is_kept(store):
     assert {config.architecture["depth"] for config in configs} == {0, 2}
 
 
+def test_a_trunk_that_was_asked_for_is_kept_where_the_data_set_varies(store):
+    asked = Sweep.from_mapping(
+        {
+            "base": {"architecture": {"name": "hard_sharing", "trunk": "conv"}},
+            "vary": {"dataset": ["digit_scenes", "multi_digits"]},
+        }
+    )
+    runs = [member for member in jobs.sweep_outlook(store, asked).sweep.members() if member.role == "run"]
+    assert [member.config.architecture["trunk"] for member in runs] == ["conv", "conv"]
+
+
 # Again by itself
 
 

@@ -68,6 +68,11 @@ class Architecture(nn.Module, Variant, ABC):
     def report(cls, knobs: Knobs, *, input_shape: Shape, tasks: Sequence[Task]) -> Report:
         """Parameters and FLOPs, without allocating the network."""
 
+    @classmethod
+    def lean(cls, knobs: Knobs, input_shape: Shape) -> Knobs:
+        """The same choice with what it would come to anyway left to it, as in ``trunk: auto``."""
+        return knobs
+
     @abstractmethod
     def represent(self, inputs: Tensor) -> Tensor:
         """The shared representation, which every task's own layers start from; the inputs themselves if nothing is shared."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtl_core.architectures import ARCHITECTURES, Architecture, Report, StageReport
-from mtl_core.architectures.trunks import TRUNKS, Stage
+from mtl_core.architectures.trunks import TRUNKS, Stage, Trunk
 from mtl_core.chance import seeded
 from mtl_core.registry import Knobs as BaseKnobs
 from mtl_core.registry import no_such
@@ -133,6 +133,15 @@ class HardSharing(Architecture):
         return _total(reports, heads)
 
     @classmethod
+    def lean(cls, knobs: BaseKnobs, input_shape: Shape) -> BaseKnobs:
+        assert isinstance(knobs, HardSharingKnobs)
+        trunk = _trunk(knobs, input_shape)
+        usual = {"trunk": _usual_trunk(input_shape), "width": trunk.default_width, "layers": trunk.default_layers}
+        left = {"trunk": "auto", "width": None, "layers": None}
+        same = {name: value for name, value in left.items() if getattr(knobs, name) == usual[name]}
+        return knobs.model_copy(update=same)
+
+    @classmethod
     def describe(cls) -> dict[str, Any]:
         described = super().describe()
         for knob in described["knobs"]:
@@ -141,11 +150,16 @@ class HardSharing(Architecture):
         return {**described, "trunks": [trunk.describe() for trunk in TRUNKS]}
 
 
+def _usual_trunk(input_shape: Shape) -> str:
+    return "conv" if len(input_shape) == 3 else "mlp"
+
+
+def _trunk(knobs: HardSharingKnobs, input_shape: Shape) -> type[Trunk]:
+    return TRUNKS[_usual_trunk(input_shape) if knobs.trunk == "auto" else knobs.trunk]
+
+
 def _stages(knobs: HardSharingKnobs, input_shape: Shape) -> list[Stage]:
-    name = knobs.trunk
-    if name == "auto":
-        name = "conv" if len(input_shape) == 3 else "mlp"
-    trunk = TRUNKS[name]
+    trunk = _trunk(knobs, input_shape)
     return trunk.stages(input_shape, width=knobs.width or trunk.default_width, layers=knobs.layers or trunk.default_layers)
 
 

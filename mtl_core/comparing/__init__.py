@@ -272,7 +272,7 @@ def is_static(group: Group) -> bool:
 
 def _matched(group: Group) -> dict[str, Any]:
     """The settings that a group shares with its baseline."""
-    return {key: value for key, value in group.settings.items() if not key.startswith(_UNMATCHED)}
+    return {key: value for key, value in group.lean.items() if not key.startswith(_UNMATCHED)}
 
 
 def _alike(pair: Pair) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mtl_core.comparing.chance import Interval, interval
 from mtl_core.store import Run
-from mtl_core.store.alike import RUN, group_id, in_words, is_foreign, settings_of
+from mtl_core.store.alike import RUN, group_id, in_words, is_foreign, lean_settings, settings_of
 
 Key = tuple[str, str]  # task, metric
 LOSS = "loss"
@@ -47,6 +47,7 @@ class Metric:
 class Group:
     """Runs with one config but for seed and name.
 
+    ``settings``: the first one's; ``lean``: the same without what it would have been anyway, by which groups are matched.
     ``runs``: all of them; ``by_seed``: those with a final test, the newest of each seed. ``depth``: how many stages are shared.
     """
 
@@ -56,6 +57,7 @@ class Group:
     depth: int | None
     runs: tuple[Run, ...]
     by_seed: Mapping[int, Run] = field(default_factory=dict)
+    lean: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def scheme(self) -> str:
@@ -121,7 +123,7 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     """
     found: dict[str, list[Run]] = {}
     for run in runs:
-        found.setdefault(group_id(_settings(run)), []).append(run)
+        found.setdefault(group_id(_lean(run)), []).append(run)
     groups = [_as_group(name, mine) for name, mine in found.items()]
     varied = differences([group for group in groups if not group.is_foreign])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
@@ -139,10 +141,10 @@ def _told_apart(groups: Sequence[Group], names: Sequence[str]) -> list[str]:
 
 
 def differences(groups: Sequence[Group]) -> dict[str, list[Any]]:
-    """The settings that are not the same in all groups: setting -> value per group, None where a group has no such setting."""
-    keys = dict.fromkeys(key for group in groups for key in group.settings)
-    table = {key: [group.settings.get(key) for group in groups] for key in keys}
-    return {key: values for key, values in table.items() if any(value != values[0] for value in values)}
+    """The settings that are not the same in all groups: setting -> value per group, None where a group leaves it as it is anyway."""
+    keys = dict.fromkeys(key for group in groups for key in group.lean)
+    varied = [key for key in keys if any(group.lean.get(key) != groups[0].lean.get(key) for group in groups)]
+    return {key: [group.settings.get(key) for group in groups] for key in varied}
 
 
 def metrics_of(groups: Sequence[Group], *, tested_only: bool = True) -> list[Metric]:
@@ -167,12 +169,16 @@ def trained_on(run: Run) -> str:
     return f"{run.host} {(run.spec or {}).get('device') or run.device}".strip()
 
 
-def _settings(run: Run) -> dict[str, Any]:
-    return settings_of(run.config) | ({RUN: run.id} if is_foreign(run.spec) else {})
+def _alone(run: Run) -> dict[str, Any]:
+    return {RUN: run.id} if is_foreign(run.spec) else {}
+
+
+def _lean(run: Run) -> dict[str, Any]:
+    return lean_settings(run.config, run.spec) | _alone(run)
 
 
 def _as_group(name: str, runs: Sequence[Run]) -> Group:
-    settings = _settings(runs[0])
+    settings = settings_of(runs[0].config) | _alone(runs[0])
     by_seed: dict[int, Run] = {}
     for run in sorted(runs, key=lambda run: (run.created, run.id)):
         if (run.result or {}).get("test"):
@@ -181,7 +187,7 @@ def _as_group(name: str, runs: Sequence[Run]) -> Group:
     for run in runs:
         if depth is None and run.spec is not None and not is_foreign(run.spec):
             depth = len(run.spec.get("shared_stages", ()))
-    return Group(name, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())))
+    return Group(name, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())), _lean(runs[0]))
 
 
 def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:

@@ -88,7 +88,7 @@ def _elsewhere(groups: Sequence[Group]) -> Iterable[Warned]:
 def _data(groups: Sequence[Group]) -> Iterable[Warned]:
     ours = [group for group in groups if not group.is_foreign]
     sets = {
-        json.dumps([value for key, value in sorted(group.settings.items()) if key.startswith("dataset.")]) for group in ours
+        json.dumps([[key, value] for key, value in sorted(group.lean.items()) if key.startswith("dataset.")]) for group in ours
     }
     if len(sets) > 1:
         yield Warned(

@@ -20,7 +20,7 @@ from mtl_core.jobs.revival import why_again
 from mtl_core.store import UNENDED, State, Store, StoredMember, StoredSweep
 from mtl_core.store.run import describe_choices
 from mtl_core.store.sweeps import BROKEN_OFF
-from mtl_core.sweeps import Sweep
+from mtl_core.sweeps import DEPTH, Sweep
 
 LOAD_FACT = "jobs.load_seconds"  # how long the last standby worker took until it was ready
 LOAD_S = 8.0  # as long as none has been started yet
@@ -141,7 +141,9 @@ def _lean(sweep: Sweep) -> Sweep:
     varied = {key.partition(".")[0] for key in sweep.vary}
     if "dataset" in varied and asked.tasks is not None:  # another data set has other tasks anyway
         base["tasks"] = asked.tasks
-    if not varied.isdisjoint(("dataset", "architecture")) and "depth" in asked.architecture:
+    if "dataset" in varied or any(key.startswith("architecture") and key != DEPTH for key in sweep.vary):
+        base["architecture"] = dict(asked.architecture)  # what is usual for one is not for another
+    elif DEPTH in sweep.vary and "depth" in asked.architecture:
         base["architecture"]["depth"] = asked.architecture["depth"]
     return sweep.model_copy(update={"base": base})
 

@@ -26,6 +26,16 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
+def lean_settings(config: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The same in the fewest words, which the spec of a run says once it has begun: runs whose configs spell out different
+    defaults are alike in it.
+
+    >>> lean_settings({"weighting": {"name": "cagrad", "c": 0.4}}, {"lean": {"weighting": {"name": "cagrad"}}})
+    {'weighting.name': 'cagrad'}
+    """
+    return settings_of((spec or {}).get("lean") or config)
+
+
 def is_foreign(spec: Mapping[str, Any] | None) -> bool:
     """Whether a run with this spec was trained elsewhere: nobody knows what it has in common with others."""
     return bool((spec or {}).get("origin"))

@@ -132,7 +132,7 @@ def _as_listed(row: Row[Any], sweeps: tuple[str, ...]) -> Listed:
     config, spec = _of_config(row.config), _of_spec(row.spec)
     ended = _of_result(row.result, spec.headlines)
     has_label = row.tags is not None
-    settings = config.settings | {alike.RUN: row.id} if spec.is_foreign else None
+    alone = config.settings | {alike.RUN: row.id} if spec.is_foreign else None
     return Listed(
         id=row.id,
         name=row.name,
@@ -162,7 +162,7 @@ def _as_listed(row: Row[Any], sweeps: tuple[str, ...]) -> Listed:
         deleted=row.deleted if has_label else None,
         sweeps=sweeps,
         is_foreign=spec.is_foreign,
-        group=config.group if settings is None else alike.group_id(settings),
+        group=alike.group_id(alone) if alone is not None else spec.group or config.group,
     )
 
 
@@ -190,6 +190,7 @@ class _Spec(NamedTuple):
     headlines: tuple[tuple[str, Score], ...] = ()  # with the task; their values are zero
     depth: int | None = None
     is_foreign: bool = False
+    group: str = ""
 
 
 class _Ended(NamedTuple):
@@ -230,6 +231,7 @@ def _of_spec(text: str | None) -> _Spec:
         headlines=tuple((str(task["name"]), _headline(task)) for task in tasks if task["metrics"]),
         depth=None if shared is None else len(shared),
         is_foreign=is_foreign,
+        group=alike.group_id(alike.settings_of(spec["lean"])) if "lean" in spec else "",
     )
 
 
