@@ -309,6 +309,8 @@ FACTS = {
     "a metric twice": {"spec": SPEC | {"tasks": [TASKS[0], TASKS[1] | {"metrics": TASKS[1]["metrics"] * 2}]}},
     "a network without heads": {"spec": SPEC | {"report": HEADLESS}},
     "seconds of words": {"result": {"test": {}, "seconds": [1]}},
+    "another config in few words": {"spec": SPEC | {"lean": {"weighting": {"name": "mgda"}}}},
+    "few words that are no config": {"spec": SPEC | {"lean": ["mgda"]}},
     "a task without a name": {"spec": {"tasks": [{"title": "x"}]}},
     "no spec, yet measured": {"spec": None},
     "beyond the calendar": {"created": 1e300},

@@ -4,6 +4,7 @@ import pytest
 
 from mtl_core.comparing import compare
 from mtl_core.config import RunConfig
+from mtl_core.exchange.archive import pack, unpack
 from mtl_core.jobs import run_here
 from mtl_core.plan import check, lean
 from mtl_core.store import Store
@@ -48,6 +49,14 @@ def test_the_list_has_the_same_groups(store):
     listed = {run.id: run.group for run in store.listing()}
     for group in compare(store.runs()).groups:
         assert {listed[run.id] for run in group.runs} == {group.id}
+
+
+def test_an_archive_keeps_them_together(store, tmp_path):
+    group = compare(store.runs()).groups[0]
+    with Store.open(str(tmp_path / "elsewhere")) as there:
+        for run in group.runs:
+            unpack(there, pack(store, run.id, tmp_path / f"{run.id}.mtlrun"))
+        assert [one.id for one in compare(there.runs()).groups] == [group.id]
 
 
 @pytest.mark.parametrize(

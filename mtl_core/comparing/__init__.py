@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 ROOM = 0.1  # how far beyond the worst point the hypervolume's reference lies, as a share of the range
-_UNMATCHED = ("weighting.", "architecture.depth", "measure.", "training.device")  # may differ from a baseline's
+_UNMATCHED = ("weighting.", "architecture.depth", "measure.")  # may differ from a baseline's
 
 
 @dataclass(frozen=True)

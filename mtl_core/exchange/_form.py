@@ -87,6 +87,9 @@ class Spec(_Open):
     asks: Word = ""
     precision: Word = ""
     trunk_passes: Amount = 1.0
+    scale: Word = ""
+    heads: Word = ""
+    lean: dict[Word, Any] | None = None
     origin: dict[Word, Word] | None = None
 
     @model_validator(mode="after")

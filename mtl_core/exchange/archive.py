@@ -25,6 +25,7 @@ from mtl_core.exchange._form import Manifest, RunForm
 from mtl_core.exchange._packed import MOST_MANIFEST, PLACES, ended_run, read_form, recorded
 from mtl_core.records import SPLITS, Affinity, Measurement, RunOutput
 from mtl_core.store import ENDED, Label, Run, Store
+from mtl_core.store.alike import is_lean
 
 ENDING = ".mtlrun"
 VERSION = 1
@@ -116,6 +117,8 @@ def unpack(store: Store, path: str | Path, *, name: str = "", owner: str = "", m
         form = read_form(box, "run.json", RunForm)
         config = RunConfig.from_yaml(box.text("config.yaml"))
         run = ended_run(form, config, name)
+        if not is_lean(run.spec, run.config.to_mapping()):
+            raise box.damaged("run.json says another config in few words than config.yaml in full")
 
         def items() -> Iterator[RunOutput]:
             yield from recorded(box, form)

@@ -27,13 +27,21 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lean_settings(config: Mapping[str, Any], spec: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The same in the fewest words, which the spec of a run says once it has begun: runs whose configs spell out different
-    defaults are alike in it.
+    """The same in the fewest words, which the spec of a run says once it has begun, and without the device: runs that trained
+    on different ones, or whose configs spell out different defaults, are alike in it.
 
     >>> lean_settings({"weighting": {"name": "cagrad", "c": 0.4}}, {"lean": {"weighting": {"name": "cagrad"}}})
     {'weighting.name': 'cagrad'}
     """
-    return settings_of((spec or {}).get("lean") or config)
+    settings = settings_of((spec or {}).get("lean") or config)
+    settings.pop("training.device", None)
+    return settings
+
+
+def is_lean(spec: Mapping[str, Any] | None, config: Mapping[str, Any]) -> bool:
+    """Whether what a spec says in few words is part of that config, or it says nothing."""
+    settings = settings_of(config)
+    return all(key in settings and settings[key] == value for key, value in lean_settings({}, spec).items())
 
 
 def is_foreign(spec: Mapping[str, Any] | None) -> bool:

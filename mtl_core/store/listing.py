@@ -203,7 +203,7 @@ class _Ended(NamedTuple):
 @lru_cache(maxsize=_KEPT)
 def _of_config(text: str) -> _Config:
     config: dict[str, Any] = json.loads(text)
-    training, settings = config["training"], alike.settings_of(config)
+    training, settings = config["training"], alike.lean_settings(config, None)
     return _Config(
         dataset=str(config["dataset"]["name"]),
         tasks=tuple(config.get("tasks") or ()),
@@ -231,7 +231,7 @@ def _of_spec(text: str | None) -> _Spec:
         headlines=tuple((str(task["name"]), _headline(task)) for task in tasks if task["metrics"]),
         depth=None if shared is None else len(shared),
         is_foreign=is_foreign,
-        group=alike.group_id(alike.settings_of(spec["lean"])) if "lean" in spec else "",
+        group=alike.group_id(alike.lean_settings({}, spec)) if spec.get("lean") else "",
     )
 
 
