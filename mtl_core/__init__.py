@@ -1,8 +1,8 @@
 """MTL Explorer's training package: what tasks do to each other inside one network, measured.
 
-For a notebook: ``RunConfig``, ``run_here``, ``train``, ``figure``, ``numbers`` for one run; ``Sweep``, ``run_sweep``,
-``compare_runs``, ``comparison_table``, ``comparison_figure``, ``comparison_report`` for many; ``pack``, ``unpack``, ``bring_in``
-and ``take_in`` for files; ``Store`` for where runs are kept. Each name is looked up when it is asked for: importing the package,
+For a notebook: ``RunConfig``, ``run_here``, ``train``, ``figure``, ``numbers``, ``run_report``, ``export`` for one run; ``Sweep``,
+``run_sweep``, ``compare_runs``, ``comparison_table``, ``comparison_figure``, ``comparison_report`` for many; ``pack``, ``unpack``,
+``bring_in`` and ``take_in`` for files; ``Store`` for where runs are kept. Each name is looked up when it is asked for: importing the package,
 or one part of it, loads no other part.
 """
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
         comparison_figure,
         comparison_report,
         comparison_table,
+        export,
         figure,
         numbers,
+        run_report,
     )
     from mtl_core.jobs.here import run_here
     from mtl_core.jobs.together import run_sweep
@@ -39,10 +41,12 @@ __all__ = [
     "comparison_figure",
     "comparison_report",
     "comparison_table",
+    "export",
     "figure",
     "numbers",
     "pack",
     "run_here",
+    "run_report",
     "run_sweep",
     "take_in",
     "train",
@@ -58,10 +62,12 @@ _HOMES = {
     "comparison_figure": "exchange.notebook",
     "comparison_report": "exchange.notebook",
     "comparison_table": "exchange.notebook",
+    "export": "exchange.notebook",
     "figure": "exchange.notebook",
     "numbers": "exchange.notebook",
     "pack": "exchange.archive",
     "run_here": "jobs.here",
+    "run_report": "exchange.notebook",
     "run_sweep": "jobs.together",
     "take_in": "exchange.arrivals",
     "train": "trainer",

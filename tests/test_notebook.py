@@ -12,6 +12,8 @@ from contrasts import fair
 
 import mtl_core
 from mtl_core import frames
+from mtl_core.cli.app import main
+from mtl_core.exchange.report import report
 from mtl_core.figures.compared import CONTRASTS
 from mtl_core.frames.compared import Compared
 from mtl_core.store import Store
@@ -69,6 +71,25 @@ def test_slips(recorded):
     for ask in (mtl_core.figure, mtl_core.numbers):
         with pytest.raises(LookupError):
             ask(store, "nobody")
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet", "tensorboard"])
+def test_a_run_goes_out_as_on_the_command_line(recorded, tmp_path, form):
+    store, run_id = recorded
+    written = mtl_core.export(store, run_id, tmp_path / "notebook", form)
+    place = store.url.removeprefix("sqlite:///")
+    assert main(["export", run_id, str(tmp_path / "line"), "--format", form, "--store", place]) == 0
+    assert len(written) == 4
+    for path in written:
+        assert path.read_bytes() == (tmp_path / "line" / path.relative_to(tmp_path / "notebook")).read_bytes()
+    with pytest.raises(ValueError, match="Did you mean 'csv'"):
+        mtl_core.export(store, run_id, tmp_path, "cvs")
+
+
+def test_a_report_of_a_run_is_a_file(recorded, tmp_path):
+    assert mtl_core.run_report(*recorded, tmp_path / "report.html").read_text(encoding="utf-8") == report(
+        recorded[0], recorded[0].run(recorded[1])
+    )
 
 
 def test_numbers_are_the_export(recorded):

@@ -13,10 +13,14 @@ from mtl_core.comparing import Comparison
 from mtl_core.comparing.named import compare_named
 from mtl_core.exchange.compare_report import write_compare_report
 from mtl_core.exchange.compare_tables import results
+from mtl_core.exchange.event_files import write_events
 from mtl_core.exchange.pictures import POINTS, WIDTH, choose, choose_contrast
+from mtl_core.exchange.report import write_report
+from mtl_core.exchange.tables import FORMS, write_tables
 from mtl_core.figures import View, X
 from mtl_core.frames.compared import Compared
 from mtl_core.palette import Theme
+from mtl_core.registry import no_such
 from mtl_core.store import Store
 
 
@@ -68,6 +72,28 @@ def numbers(store: Store, run_id: str) -> pd.DataFrame:
     """Everything that a run recorded, at full resolution: [step, epoch, time, split, task, name, value]. Raises LookupError."""
     store.run(run_id)
     return frames.export(store, run_id)
+
+
+def export(store: Store, run_id: str, folder: str | Path, form: str = "csv") -> list[Path]:
+    """Write everything that a run recorded into a folder, for other programs, and return the files.
+
+    Args:
+        form: csv, json or parquet for its tables (curves, changes, gramian, affinity), or tensorboard for event files.
+
+    Raises:
+        LookupError: there is no such run.
+        ValueError: there is no such form.
+        OSError: the files cannot be written.
+    """
+    run = store.run(run_id)
+    if form not in (*FORMS, "tensorboard"):
+        raise ValueError(no_such("form", form, (*FORMS, "tensorboard")))
+    return write_events(store, run, Path(folder)) if form == "tensorboard" else write_tables(store, run, Path(folder), form)
+
+
+def run_report(store: Store, run_id: str, path: str | Path) -> Path:
+    """Write a run as one HTML file that opens offline: how it ended, every figure, its config. Raises LookupError, OSError."""
+    return write_report(store, store.run(run_id), Path(path))
 
 
 def compare_runs(store: Store, ids: str | Iterable[str], *, baseline: str | None = None) -> Comparison:

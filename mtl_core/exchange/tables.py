@@ -26,6 +26,8 @@ from mtl_core.frames.series import PLACE
 from mtl_core.records import Affinity, Measurement
 from mtl_core.store import Run, Store
 
+FORMS = ("csv", "json", "parquet")
+
 
 def write_tables(store: Store, run: Run, folder: Path, form: str) -> list[Path]:
     """Write all that a run recorded and its config into a folder, and return the files. Raises ValueError, OSError.
