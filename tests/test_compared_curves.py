@@ -85,6 +85,16 @@ def test_three_seeds_by_hand(store):
     assert set(frame["seeds"]) == {"seeds 0, 1, 2"}
 
 
+@pytest.mark.parametrize(("n_runs", "has_bands"), [(2, True), (9, False)])
+def test_where_many_runs_stand_apart_only_the_first_costs_a_band(store, n_runs, has_bands):
+    for seed in range(n_runs):
+        add(store, seed=seed, digit__loss=np.linspace(1, 0, 40) + seed)
+    sent = KIND.rows(curve(store, apart=True, points=8), {}, View(choice=LOSS))
+    assert bool((sent["low"] < sent["high"]).any()) is has_bands
+    kept = sent[(sent["shade"] != 0) | (sent["path"] == 0)]  # as the layer of bands filters them
+    assert kept["path"].nunique() == (n_runs if has_bands else 1)
+
+
 def test_one_seed_has_a_line_and_no_band(store):
     add(store, digit__loss=[1, 2, 3])
     frame = curve(store)

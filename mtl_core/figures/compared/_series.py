@@ -17,9 +17,9 @@ from mtl_core.figures.compared._groups import group_colour, group_dash
 Counts = NDArray[np.int64]
 ROOM = 0.6  # how far a band may widen the picture beyond its lines, as a share of their range
 MANY, MOST_BANDS = 5, 8  # more bands on top of each other hide the lines: faint ones do not; of single runs there are none
-SHADES = (0.15, 0.045)  # of few bands, and of many
+SHADES = (0.15, 0.045)  # of few bands, and of many; 0 where there is none
 PATH = "path:N"  # a line is drawn part by part; each has a number of its own
-MOST_HITS = (130, 2500)  # places with a tooltip, of a line and of all: about as many as a pointer can tell apart
+MOST_HITS = (130, 1500)  # places with a tooltip, of a line and of all: about as many as a pointer can tell apart
 HIT, SEEN = 1, 2  # a place with a tooltip, and one that is also drawn as a dot
 _PLACES = {"step": "Step", "epoch": "Epoch", "time": "Seconds of training"}
 _SAID = "format(datum.value, '{form}') + (datum.n > 1 && isValid(datum.high) ? ' ± ' + format(datum.margin, '.2~g') : '')"
@@ -40,15 +40,15 @@ def series_rows(
     """
     value, low, high = (positive(tidy[name], log) for name in ("value", "low", "high"))
     low = np.where(np.isnan(low) & np.isfinite(high), value, low)  # below what a logarithmic axis holds
+    shade = SHADES[tidy["line"].nunique() > MANY]
     margin = tidy["high"].to_numpy(np.float64) - tidy["value"].to_numpy(np.float64)
     is_crowded = tidy["line"].nunique() > MOST_BANDS and bool((tidy["n"] <= 1).all())
     if np.isfinite(low).any() and not is_crowded:
         low, high = _within(value, low, high, log)
     else:  # bands of no width: a field without any number makes Vega complain
-        low, high = value, value
+        low, high, shade = value, value, 0.0
     if ends is not None:
         low, high = np.clip(low, *ends), np.clip(high, *ends)
-    shade = np.full(len(tidy), SHADES[tidy["line"].nunique() > MANY])
     path = _paths(tidy)
     numbers = {
         "path": path,
@@ -56,7 +56,7 @@ def series_rows(
         "low": low,
         "high": high,
         "margin": margin,
-        "shade": shade,
+        "shade": np.full(len(tidy), shade),
         "dot": _dots(path, value),
     }
     return wire(tidy, view, ["group", "seeds", "n", *more, *numbers], **numbers)
@@ -106,11 +106,16 @@ def series_lines(data: Any, spec: Spec, view: View, y: alt.Y, *, form: str = ".4
 
 
 def shaded(base: Any, y: alt.Y) -> Any:
-    """The bands: many on top of each other are faint, that of the group under the pointer stands out."""
+    """The bands: many on top of each other are faint, that of the group under the pointer stands out.
+
+    Where there are none, only the first line has its band of no width: bands cost a browser as much as lines, and a layer
+    without rows makes Vega complain.
+    """
     low = y.copy()
     low.shorthand = "low:Q"
     shade = alt.condition(_under(empty=False), alt.value(0.3), alt.Opacity("shade:Q", scale=None, legend=None))
-    return base.mark_area(clip=True, tooltip=None).encode(y=low, y2="high:Q", detail=PATH, opacity=shade)
+    drawn = base.transform_filter("datum.shade || !datum.path")
+    return drawn.mark_area(clip=True, tooltip=None).encode(y=low, y2="high:Q", detail=PATH, opacity=shade)
 
 
 def strength(full: float = 1.0) -> Any:

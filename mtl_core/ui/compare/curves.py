@@ -30,7 +30,7 @@ SEEDS, APART = "Seeds together", "Every run"
 WORDS_APART = (
     "Every run by itself, in its group's colour. Where there are few, a band shows each run's highest and lowest numbers."
 )
-MOST_PLACES, PER_LINE = 12_000, (100, 400)  # drawn at once in all panels; by each line, at least and at most
+MOST_PLACES, PER_LINE = 12_000, (70, 400)  # drawn at once in all panels; by each line, at least and at most
 
 
 @dataclass(frozen=True)
