@@ -170,6 +170,7 @@ def test_the_command_line(store: Store, capsys: pytest.CaptureFixture[str]) -> N
     assert told["groups"][2]["metrics"]["a"]["r2"]["n"] == 3
     assert told["front"] == ["equal, depth 2", "mgda, depth 2"]
     assert told["hypervolume"] > 0
+    assert 0 < told["fixed_hypervolume"] <= told["hypervolume"]
     assert main(["compare", *ids, "--baseline", ids[1], "--store", store.url]) == 0
     assert "Δm % (lower is better)" in " ".join(capsys.readouterr().out.split())
     assert main(["compare", "nonsense", "--store", store.url]) == 2

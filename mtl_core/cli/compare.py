@@ -91,6 +91,7 @@ def _told(found: Comparison) -> dict[str, Any]:
         "front_metrics": [] if front is None else [list(metric.key) for metric in front.metrics],
         "reference": None if front is None else list(front.reference),
         "hypervolume": None if front is None else front.hypervolume,
+        "fixed_hypervolume": None if front is None else front.fixed_hypervolume,  # of fixed weights alone
         "warnings": [warned.sentence for warned in found.warnings],
     }
 
