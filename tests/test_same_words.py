@@ -51,6 +51,25 @@ def test_the_list_has_the_same_groups(store):
         assert {listed[run.id] for run in group.runs} == {group.id}
 
 
+def test_a_run_that_waits_belongs_to_those_with_its_config(tmp_path):
+    spelled_out = RunConfig(dataset="teacher").with_overrides([f"{key}={value}" for key, value in SHORT.items()])
+    spelled_out = spelled_out.with_overrides(["architecture.depth=2"])  # all of them, as it would be anyway
+    with Store.open(str(tmp_path)) as store:
+        waiting = store.enqueue(spelled_out.with_overrides(["training.seed=0", "training.device=cpu"]))
+        begun = run_here(store, spelled_out.with_overrides(["training.seed=1"]))
+        also = store.enqueue(spelled_out.with_overrides(["training.seed=2"]))
+        other = store.enqueue(spelled_out.with_overrides(["architecture.depth=1"]))
+        for order in (1, -1):
+            found = compare(store.runs()[::order])
+            assert {frozenset(run.id for run in group.runs) for group in found.groups} == {
+                frozenset([waiting, begun.id, also]),
+                frozenset([other]),
+            }
+            assert [group.name for group in found.groups if len(group.runs) == 3] == ["equal, depth 2"]
+        listed = {run.id: run.group for run in store.listing()}
+        assert {run.id: group.id for group in found.groups for run in group.runs} == listed
+
+
 def test_an_archive_keeps_them_together(store, tmp_path):
     group = compare(store.runs()).groups[0]
     with Store.open(str(tmp_path / "elsewhere")) as there:

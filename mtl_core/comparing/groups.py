@@ -11,7 +11,7 @@ from typing import Any
 
 from mtl_core.comparing.chance import Interval, interval
 from mtl_core.store import Run
-from mtl_core.store.alike import RUN, group_id, in_words, is_foreign, lean_settings, settings_of
+from mtl_core.store.alike import RUN, group_id, has_lean, in_words, is_foreign, lean_settings, settings_of
 
 Key = tuple[str, str]  # task, metric
 LOSS = "loss"
@@ -121,10 +121,17 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
     A run that was trained elsewhere stands alone under its own name: nobody knows what it has in common with others.
     """
+    as_written = {run.id: group_id(lean_settings(run.config, None)) for run in runs}
+    begun = {as_written[run.id]: _lean(run) for run in runs if has_lean(run.spec)}
     found: dict[str, list[Run]] = {}
+    leans: dict[str, Mapping[str, Any]] = {}
     for run in runs:
-        found.setdefault(group_id(_lean(run)), []).append(run)
-    groups = [_as_group(name, mine) for name, mine in found.items()]
+        waits = run.spec is None  # it has no few words yet: those of a run with its config are its own
+        lean = begun.get(as_written[run.id], _lean(run)) if waits else _lean(run)
+        name = group_id(lean)
+        leans[name] = lean
+        found.setdefault(name, []).append(run)
+    groups = [_as_group(name, mine, leans[name]) for name, mine in found.items()]
     varied = differences([group for group in groups if not group.is_foreign])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
     return [replace(group, name=name) for group, name in zip(groups, _told_apart(groups, named), strict=True)]
@@ -177,7 +184,7 @@ def _lean(run: Run) -> dict[str, Any]:
     return lean_settings(run.config, run.spec) | _alone(run)
 
 
-def _as_group(name: str, runs: Sequence[Run]) -> Group:
+def _as_group(name: str, runs: Sequence[Run], lean: Mapping[str, Any]) -> Group:
     settings = settings_of(runs[0].config) | _alone(runs[0])
     by_seed: dict[int, Run] = {}
     for run in sorted(runs, key=lambda run: (run.created, run.id)):
@@ -187,7 +194,7 @@ def _as_group(name: str, runs: Sequence[Run]) -> Group:
     for run in runs:
         if depth is None and run.spec is not None and not is_foreign(run.spec):
             depth = len(run.spec.get("shared_stages", ()))
-    return Group(name, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())), _lean(runs[0]))
+    return Group(name, "", settings, depth, tuple(runs), dict(sorted(by_seed.items())), lean)
 
 
 def _name(group: Group, varied: Mapping[str, list[Any]]) -> str:

@@ -38,6 +38,11 @@ def lean_settings(config: Mapping[str, Any], spec: Mapping[str, Any] | None) -> 
     return settings
 
 
+def has_lean(spec: Mapping[str, Any] | None) -> bool:
+    """Whether a spec says the config in the fewest words; a run that has not begun has none."""
+    return bool((spec or {}).get("lean"))
+
+
 def is_lean(spec: Mapping[str, Any] | None, config: Mapping[str, Any]) -> bool:
     """Whether what a spec says in few words is part of that config, or it says nothing."""
     settings = settings_of(config)

@@ -113,7 +113,9 @@ def listing(
         )
         rows = connection.execute(query.limit(limit).offset(offset)).all()
         sweeps = _sweeps_of(connection, [row.id for row in rows])
-    return [_as_listed(row, sweeps.get(row.id, ())) for row in rows]
+    read = [(_of_config(row.config), _of_spec(row.spec)) for row in rows]
+    begun = {config.group: spec.group for config, spec in read if spec.group}
+    return [_as_listed(row, *each, begun, sweeps.get(row.id, ())) for row, each in zip(rows, read, strict=True)]
 
 
 def _sweeps_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -128,11 +130,14 @@ def _sweeps_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tupl
     return found
 
 
-def _as_listed(row: Row[Any], sweeps: tuple[str, ...]) -> Listed:
-    config, spec = _of_config(row.config), _of_spec(row.spec)
+def _as_listed(row: Row[Any], config: _Config, spec: _Spec, begun: Mapping[str, str], sweeps: tuple[str, ...]) -> Listed:
+    """A row of the table.
+
+    Args:
+        begun: the group of runs that have begun, by the group that their configs would be as they are written.
+    """
     ended = _of_result(row.result, spec.headlines)
     has_label = row.tags is not None
-    alone = config.settings | {alike.RUN: row.id} if spec.is_foreign else None
     return Listed(
         id=row.id,
         name=row.name,
@@ -162,8 +167,16 @@ def _as_listed(row: Row[Any], sweeps: tuple[str, ...]) -> Listed:
         deleted=row.deleted if has_label else None,
         sweeps=sweeps,
         is_foreign=spec.is_foreign,
-        group=alike.group_id(alone) if alone is not None else spec.group or config.group,
+        group=_group(row, config, spec, begun),
     )
+
+
+def _group(row: Row[Any], config: _Config, spec: _Spec, begun: Mapping[str, str]) -> str:
+    if spec.is_foreign:
+        return alike.group_id(config.settings | {alike.RUN: row.id})
+    if row.spec is None:  # it waits, and belongs to those with its config that do not
+        return begun.get(config.group, config.group)
+    return spec.group or config.group
 
 
 class _Config(NamedTuple):
@@ -231,7 +244,7 @@ def _of_spec(text: str | None) -> _Spec:
         headlines=tuple((str(task["name"]), _headline(task)) for task in tasks if task["metrics"]),
         depth=None if shared is None else len(shared),
         is_foreign=is_foreign,
-        group=alike.group_id(alike.lean_settings({}, spec)) if spec.get("lean") else "",
+        group=alike.group_id(alike.lean_settings({}, spec)) if alike.has_lean(spec) else "",
     )
 
 
