@@ -202,6 +202,13 @@ def test_of_two_numbers_for_a_step_the_last_counts(store, tmp_path):
     assert series(store, run_id) == {("train", "a", "loss"): [(1, 5.0), (2, 3.0)]}
 
 
+def test_a_run_that_says_which_one_it_is_comes_in(store, tmp_path):
+    found = series(store, bring_in(store, file(tmp_path, "run,step,a/loss\nx,1,2\nx,1,3\nx,2,2\n")))
+    assert found == {("train", "a", "loss"): [(1, 3.0), (2, 2.0)]}
+    parts = "step,task,name,value,group\n1,a,loss,2,heads\n1,b,loss,3,trunk\n"  # nothing stands twice in one place
+    assert len(series(store, bring_in(store, file(tmp_path, parts)))) == 2
+
+
 def test_the_same_curves_come_in_once(store, tmp_path):
     path = file(tmp_path, "step,a/loss\n1,1\n")
     bring_in(store, path)
@@ -233,6 +240,8 @@ SLIPS = {
     "time after all": ("step,time,a/loss\n1,1e300,2\n", "from 0 on"),
     "epochs below zero": ("step,epoch,a/loss\n1,-5,2\n", "from 0 on"),
     "several runs": ("Step,x - loss,x - loss__MIN,y - loss,y - loss__MIN\n1,2,2,3,3\n", r"2 runs \(x, y\)"),
+    "runs one below the other": ("run,step,a/loss\nx,1,2\nx,2,2\ny,1,3\n", r"2 runs \(x, y\)"),
+    "seeds one below the other": ("step,task,name,value,seed\n1,a,loss,2,0\n1,a,loss,3,1\n", r"2 runs \(0, 1\)"),
     "more cells than names": ("step,a/loss\n1,2,3\n2,3,4\n", "2 columns in its first line, and has 3 cells"),
     "thousands": ('step,a/loss\n1,"1,234.5"\n2,1\n', "line 2: '1,234.5' in column 'a/loss' is no number"),
     "words below Excel's first line": ("sep=;\nstep;a/loss\n1;2\n2;many\n", "line 4: 'many'"),

@@ -33,6 +33,7 @@ _NOT_TASKS = ("total", "sum", "mean", "avg", "average", "overall", "running")  #
 _EXTREMES = ("__MIN", "__MAX")  # Weights & Biases puts such columns beside each curve of each run: "run - loss__MIN"
 LONE = "all"  # the one task of a run that names none
 _TIDY = ("split", "task", "name", "value")
+_WHOSE = ("run", "run_id", "run_name", "run name", "experiment", "group", "seed")  # columns that tell runs apart
 
 
 class Place(NamedTuple):
@@ -125,7 +126,21 @@ def read_csv(path: Path) -> pd.DataFrame:
     steps = table["step"]
     if steps.isna().any() or (steps < 0).any() or (steps % 1 != 0).any() or (steps >= _LARGEST_STEP).any():
         raise ValueError(f"{path.name}: steps must be whole numbers from 0 on")
+    _check_one_run(table, path, ["step", *(key for key in _TIDY[:-1] if is_tidy and key in table)])
     return _tidy(table, path) if is_tidy else _wide(table, path)
+
+
+def _check_one_run(table: pd.DataFrame, path: Path, place: list[str]) -> None:
+    """Raise ValueError if several numbers stand for one place because they are of several runs, as in a comparison's curves."""
+    for column in table.columns:
+        if str(column).lower() in _WHOSE and table.duplicated(place).any():
+            runs = table[column].dropna().astype(str).unique()
+            if len(runs) > 1:
+                raise _several(list(runs), path)
+
+
+def _several(runs: list[str], path: Path) -> ValueError:
+    return ValueError(f"{path.name} holds {len(runs)} runs ({', '.join(runs)[:80]}): give each a file of its own")
 
 
 def _named(table: pd.DataFrame, path: Path) -> pd.DataFrame:
@@ -151,7 +166,7 @@ def _of_one_run(names: list[str], path: Path) -> list[str]:
         return names
     runs = dict.fromkeys(name.rpartition(" - ")[0] for name in names if " - " in name)
     if len(runs) > 1:
-        raise ValueError(f"{path.name} holds {len(runs)} runs ({', '.join(runs)[:80]}): give each a file of its own")
+        raise _several(list(runs), path)
     return ["" if name.endswith(_EXTREMES) else name.rpartition(" - ")[2] for name in names]
 
 
