@@ -71,6 +71,24 @@ def test_choosing_runs_survives_sorting_filters_reload_and_back(page, store):
     expect(page.get_by_role("button", name="Compare 2 runs")).to_be_enabled()
 
 
+def test_a_scheme_that_is_typed_is_the_only_one_added(page):
+    page.goto("/train?dataset=teacher&mode=sweep")
+    page.get_by_role("combobox", name="Schemes").click()
+    page.keyboard.type("mgda")
+    expect(page.get_by_role("option")).to_have_text(["MGDA"])
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("vary.weighting=mgda(&|$)"))
+
+
+def test_a_chosen_run_that_ends_is_seen_without_a_reload(page, store):
+    run_id = store.enqueue(RunConfig(dataset={"name": "teacher"}))
+    page.goto(f"/compare?section=Results&runs={run_id}")
+    expect(page.get_by_text("1 not ended yet")).to_be_visible()
+    store.change(run_id, "stopped")
+    expect(page.get_by_text("1 stopped")).to_be_visible()
+    store.delete(run_id)
+
+
 def test_delete_and_undo(page, store):
     gone = store.listing()[1]
     page.goto(f"/compare?runs={gone.id}")

@@ -88,8 +88,9 @@ def _tags(store: Store, ids: Sequence[str], known: Sequence[str], borne: Sequenc
     popover = st.popover("Tags", icon=":material/sell:", disabled=is_off, key=f"runs-tags-{turn}")
     with popover, st.form(f"runs-tags-form-{turn}", border=False):
         add = st.multiselect(
-            "Add", known, accept_new_options=True, placeholder="Choose, or type a new one", key=f"runs-add-{turn}", width=340
-        )
+            "Add", known, accept_new_options=True, placeholder="Choose, or type a new one", key=f"runs-add-{turn}", width=340,
+            select_all=False,  # Enter would take every tag that is like what was typed
+        )  # fmt: skip
         words = "Choose" if borne else "They bear none"
         remove = st.multiselect("Remove", borne, placeholder=words, key=f"runs-remove-{turn}", width=340)
         st.html(f'<p class="mtl-note">A tag has at most {LONGEST_TAG} characters.</p>')

@@ -8,7 +8,7 @@ import streamlit as st
 
 from mtl_core.comparing import Comparison
 from mtl_core.frames.compared import Compared
-from mtl_core.store import Store
+from mtl_core.store import UNENDED, Store
 from mtl_core.ui import errors, live
 from mtl_core.ui.compare import conflict, curves, export, knobs, results, runs, state, tradeoffs
 from mtl_core.ui.sweeps import card as sweep_card
@@ -29,6 +29,7 @@ def show(store: Store) -> None:
     choice = state.load(store)
     for sweep in choice.sweeps:
         sweep_card.show(store, sweep)
+    _follow(store, choice)
     slips = st.container()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="compare-head"):
         section = _choose_section()
@@ -47,6 +48,19 @@ def show(store: Store) -> None:
     else:
         warnings(found)
         DRAWN[section](store, Compared(store, found))
+
+
+def _follow(store: Store, choice: state.Choice) -> None:
+    """Draw the page anew when a chosen run begins or ends; a sweep's card sees to the runs of the sweep."""
+    theirs = {member.run_id for sweep in choice.sweeps for member in store.members(sweep.id)}
+    seen = {run.id: run.state for run in choice.runs if run.state in UNENDED and run.id not in theirs}
+
+    def body() -> None:
+        if {run.id: run.state for run in store.runs_named(seen)} != seen:
+            st.rerun()
+
+    if seen:
+        st.fragment(body, run_every=sweep_card.TICK_S)()
 
 
 def _choose_section() -> str:

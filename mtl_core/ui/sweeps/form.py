@@ -65,6 +65,8 @@ def _schemes(vary: dict[str, Any], draft: Draft, config: RunConfig, spec: Mappin
         key=f"{key}.schemes",
         placeholder=f"that of the form: {own}",
         help="Each is trained with every other setting of this card, so all of them get the same budget.",
+        filter_mode="contains",  # fuzzy, MGDA would find DWA as well
+        select_all=False,  # and Enter would take both
     )
     if chosen:
         vary[SCHEME] = schemes.values(chosen)

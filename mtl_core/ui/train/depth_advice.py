@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,13 +51,23 @@ def of_run(store: Store, run: Run) -> str:
     if not found:
         return ""
     depth = suggest_depth(np.stack([one.gramian for one in found]), np.stack([one.counts for one in found]), stages).depth
-    if depth is None:
-        return ""
+    return "" if depth is None else in_words(run.name, depth, stages)
+
+
+def in_words(name: str, depth: int, stages: Sequence[str]) -> str:
+    """What a run says of how many of its shared stages should be shared.
+
+    >>> in_words("mine", 1, ["layer 1"])
+    'In run “mine” tasks got along in their only shared stage: nothing there speaks for less depth.'
+    >>> in_words("mine", 1, ["layer 1", "layer 2"])
+    'In run “mine” tasks began to fight above layer 1: try depth 1.'
+    """
     if depth == len(stages):
-        return f"In run “{run.name}” tasks got along in all {depth} shared stages: nothing there speaks for less depth."
+        where = "their only shared stage" if depth == 1 else f"all {depth} shared stages"
+        return f"In run “{name}” tasks got along in {where}: nothing there speaks for less depth."
     if depth == 0:
-        return f"In run “{run.name}” tasks fought from the first stage on: try depth 0, a network for each."
-    return f"In run “{run.name}” tasks began to fight above {stages[depth - 1]}: try depth {depth}."
+        return f"In run “{name}” tasks fought from the first stage on: try depth 0, a network for each."
+    return f"In run “{name}” tasks began to fight above {stages[depth - 1]}: try depth {depth}."
 
 
 def _network(run: Run) -> dict[str, Any]:
