@@ -122,12 +122,15 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
     A run that was trained elsewhere stands alone under its own name: nobody knows what it has in common with others.
     """
     as_written = {run.id: group_id(lean_settings(run.config, None)) for run in runs}
-    begun = {as_written[run.id]: _lean(run) for run in runs if has_lean(run.spec)}
+    begun = {as_written[run.id]: _lean(run) for run in runs if has_lean(run.spec) and not is_foreign(run.spec)}
     found: dict[str, list[Run]] = {}
     leans: dict[str, Mapping[str, Any]] = {}
     for run in runs:
-        waits = run.spec is None  # it has no few words yet: those of a run with its config are its own
-        lean = begun.get(as_written[run.id], _lean(run)) if waits else _lean(run)
+        lean = _lean(run)
+        if not has_lean(run.spec) and not is_foreign(
+            run.spec
+        ):  # it waits, say: the few words of a run with its config are its own
+            lean = begun.get(as_written[run.id], lean)
         name = group_id(lean)
         leans[name] = lean
         found.setdefault(name, []).append(run)

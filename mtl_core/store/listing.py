@@ -114,7 +114,7 @@ def listing(
         rows = connection.execute(query.limit(limit).offset(offset)).all()
         sweeps = _sweeps_of(connection, [row.id for row in rows])
     read = [(_of_config(row.config), _of_spec(row.spec)) for row in rows]
-    begun = {config.group: spec.group for config, spec in read if spec.group}
+    begun = {config.group: spec.group for config, spec in read if spec.group and not spec.is_foreign}
     return [_as_listed(row, *each, begun, sweeps.get(row.id, ())) for row, each in zip(rows, read, strict=True)]
 
 
@@ -174,9 +174,7 @@ def _as_listed(row: Row[Any], config: _Config, spec: _Spec, begun: Mapping[str, 
 def _group(row: Row[Any], config: _Config, spec: _Spec, begun: Mapping[str, str]) -> str:
     if spec.is_foreign:
         return alike.group_id(config.settings | {alike.RUN: row.id})
-    if row.spec is None:  # it waits, and belongs to those with its config that do not
-        return begun.get(config.group, config.group)
-    return spec.group or config.group
+    return spec.group or begun.get(config.group, config.group)  # one that waits belongs to those with its config that do not
 
 
 class _Config(NamedTuple):

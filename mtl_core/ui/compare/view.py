@@ -52,8 +52,9 @@ def show(store: Store) -> None:
 
 def _follow(store: Store, choice: state.Choice) -> None:
     """Draw the page anew when a chosen run begins or ends; a sweep's card sees to the runs of the sweep."""
-    theirs = {member.run_id for sweep in choice.sweeps for member in store.members(sweep.id)}
-    seen = {run.id: run.state for run in choice.runs if run.state in UNENDED and run.id not in theirs}
+    going = [run for run in choice.runs if run.state in UNENDED]
+    theirs = {member.run_id for sweep in choice.sweeps if going for member in store.members(sweep.id)}
+    seen = {run.id: run.state for run in going if run.id not in theirs}
 
     def body() -> None:
         if {run.id: run.state for run in store.runs_named(seen)} != seen:
