@@ -58,14 +58,17 @@ def test_a_run_that_waits_belongs_to_those_with_its_config(tmp_path):
         waiting = store.enqueue(spelled_out.with_overrides(["training.seed=0", "training.device=cpu"]))
         begun = run_here(store, spelled_out.with_overrides(["training.seed=1"]))
         also = store.enqueue(spelled_out.with_overrides(["training.seed=2"]))
+        old = store.enqueue(spelled_out.with_overrides(["training.seed=3"]))  # from before few words were kept
+        store.claim("w", "cpu", old)
+        store.change(old, "running", spec={key: value for key, value in begun.spec.items() if key != "lean"})
         other = store.enqueue(spelled_out.with_overrides(["architecture.depth=1"]))
         for order in (1, -1):
             found = compare(store.runs()[::order])
             assert {frozenset(run.id for run in group.runs) for group in found.groups} == {
-                frozenset([waiting, begun.id, also]),
+                frozenset([waiting, begun.id, also, old]),
                 frozenset([other]),
             }
-            assert [group.name for group in found.groups if len(group.runs) == 3] == ["equal, depth 2"]
+            assert [group.name for group in found.groups if len(group.runs) == 4] == ["equal, depth 2"]
         listed = {run.id: run.group for run in store.listing()}
         assert {run.id: group.id for group in found.groups for run in group.runs} == listed
 
