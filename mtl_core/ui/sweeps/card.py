@@ -47,9 +47,9 @@ class _Look:
     members: list[StoredMember]
 
     @property
-    def changes(self) -> tuple[str, int]:
+    def changes(self) -> tuple[str, dict[State, int]]:
         """What the rest of the page depends on."""
-        return self.progress.state, self.progress.states.get("finished", 0)
+        return self.progress.state, dict(self.progress.states)
 
     @property
     def is_going(self) -> bool:
