@@ -273,7 +273,7 @@ def test_a_report_with_every_figure_opens_offline(browser, recorded, tmp_path):
     (tmp_path / "whole.html").write_text(report(store, run), encoding="utf-8")
     context = browser.new_context(offline=True)
     page, said = context.new_page(), []
-    page.on("console", lambda message: said.append(message.text))
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: said.append(str(error)))
     page.goto((tmp_path / "whole.html").as_uri())
     page.wait_for_selector("body[data-drawn]", timeout=60_000)

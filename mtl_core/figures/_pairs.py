@@ -51,12 +51,11 @@ def stripes(pairs: Any, y: alt.Y, spec: Spec, view: View) -> list[Any]:
     faint = alt.Opacity("opacity:Q", scale=None, legend=None)
     lines = pairs.encode(y=y, detail="pair:N", opacity=faint)
     colour, other = task_colour(spec, view), task_colour(spec, view, field="other")
-    # no word of a legend: theirs is that of the lines, and Vega-Lite complains in the console of a layer that denies it
-    inside, rim = alt.Fill("task:N", scale=colour["scale"]), alt.Stroke("other:N", scale=other["scale"])
+    rim = alt.Stroke("other:N", scale=other["scale"], legend=None)
     return [
         lines.mark_line(clip=True).encode(color=colour),
         lines.mark_line(strokeDash=[7, 9], clip=True).encode(color=other),
-        lone(pairs, y, ["pair"]).encode(fill=inside, stroke=rim),
+        lone(pairs, y, ["pair"]).encode(fill=alt.Fill("task:N", scale=colour["scale"], legend=None), stroke=rim),
     ]
 
 
