@@ -121,20 +121,11 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
     A run that was trained elsewhere stands alone under its own name: nobody knows what it has in common with others.
     """
-    as_written = {run.id: group_id(lean_settings(run.config, None)) for run in runs}
-    begun = {as_written[run.id]: _lean(run) for run in runs if has_lean(run.spec) and not is_foreign(run.spec)}
+    lean = _leans(runs)
     found: dict[str, list[Run]] = {}
-    leans: dict[str, Mapping[str, Any]] = {}
     for run in runs:
-        lean = _lean(run)
-        if not has_lean(run.spec) and not is_foreign(
-            run.spec
-        ):  # it waits, say: the few words of a run with its config are its own
-            lean = begun.get(as_written[run.id], lean)
-        name = group_id(lean)
-        leans[name] = lean
-        found.setdefault(name, []).append(run)
-    groups = [_as_group(name, mine, leans[name]) for name, mine in found.items()]
+        found.setdefault(group_id(lean[run.id]), []).append(run)
+    groups = [_as_group(name, mine, lean[mine[0].id]) for name, mine in found.items()]
     varied = differences([group for group in groups if not group.is_foreign])  # of the others nothing is known
     named = [_name(group, varied) for group in groups]
     return [replace(group, name=name) for group, name in zip(groups, _told_apart(groups, named), strict=True)]
@@ -185,6 +176,14 @@ def _alone(run: Run) -> dict[str, Any]:
 
 def _lean(run: Run) -> dict[str, Any]:
     return lean_settings(run.config, run.spec) | _alone(run)
+
+
+def _leans(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Their settings in few words, by run. One that waits has none yet: those of a run with its config are its own."""
+    ours = [(run, group_id(lean_settings(run.config, None))) for run in runs if not is_foreign(run.spec)]
+    begun = {as_written: _lean(run) for run, as_written in ours if has_lean(run.spec)}
+    waiting = {run.id: begun[as_written] for run, as_written in ours if not has_lean(run.spec) and as_written in begun}
+    return {run.id: _lean(run) for run in runs} | waiting
 
 
 def _as_group(name: str, runs: Sequence[Run], lean: Mapping[str, Any]) -> Group:
